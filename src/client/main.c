@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+int
+main (void)
+{
+  return EXIT_FAILURE;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/paths.h"
+
+#include <gio/gio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FOLDER "agentctl-locks"
+
+const char *
+agl_scope_to_string (AglScope scope)
+{
+  switch (scope)
+    {
+    case AGL_SCOPE_USER:
+      return "user";
+    case AGL_SCOPE_SYSTEM:
+      return "system";
+    }
+  g_return_val_if_reached (NULL);
+}
+
+static gboolean
+is_own_directory (const char *path)
+{
+  struct stat st;
+
+  return lstat (path, &st) == 0 && S_ISDIR (st.st_mode) && st.st_uid == geteuid ();
+}
+
+char *
+agl_paths_runtime_dir (AglScope scope)
+{
+  g_autofree char *logind = NULL;
+
+  if (scope == AGL_SCOPE_SYSTEM)
+    return g_strdup ("/run/" FOLDER);
+
+  logind = g_strdup_printf ("/run/user/%u", (guint)geteuid ());
+  if (g_getenv ("XDG_RUNTIME_DIR") == NULL && is_own_directory (logind))
+    return g_build_filename (logind, FOLDER, NULL);
+  return g_build_filename (g_get_user_runtime_dir (), FOLDER, NULL);
+}
+
+char *
+agl_paths_state_dir (AglScope scope)
+{
+  if (scope == AGL_SCOPE_SYSTEM)
+    return g_strdup ("/var/lib/" FOLDER);
+  return g_build_filename (g_get_user_state_dir (), FOLDER, NULL);
+}
+
+char *
+agl_paths_socket (const char *runtime_dir)
+{
+  return g_build_filename (runtime_dir, "bus", NULL);
+}
+
+char *
+agl_paths_socket_address (const char *runtime_dir)
+{
+  g_autofree char *path = agl_paths_socket (runtime_dir);
+  g_autofree char *escaped = g_dbus_address_escape_value (path);
+
+  return g_strconcat ("unix:path=", escaped, NULL);
+}

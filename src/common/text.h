@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+#include <glib.h>
+
+/* Text that came from outside, made harmless for a log line, a message or a terminal: control characters,
+ * newlines, bidirectional and invisible format characters, line separators, backslashes and bytes that are
+ * not UTF-8 become \n, \t, \\, \xHH or \u{HHHH}; everything else stays as it is. Never fails; caller frees.
+ * @n_bytes: -1 when zero-terminated. */
+char *agl_text_escape (const char *bytes, gssize n_bytes);
+
+/* TRUE for what @text may be as a free text on the bus: UTF-8 of at most AGL_MAX_TEXT_BYTES.
+ * (D-Bus strings are UTF-8 already; state files need not be.) */
+gboolean agl_text_is_acceptable (const char *text);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+#include "core/lock.h"
+
+/* What to do about those in the way. */
+typedef enum
+{
+  AGL_CONFLICT_FAIL,
+  AGL_CONFLICT_WAIT,
+  AGL_CONFLICT_JOIN, /* hold it beside them */
+  AGL_CONFLICT_STEAL /* take it from them */
+} AglConflict;
+
+/* Who asks: a connection's identity as far as the rules need it. @uid and @process as the kernel vouches. */
+typedef struct
+{
+  AglProcess *process;
+  uid_t uid;
+  gboolean privileged; /* root, or allowed by the authority for this one call */
+} AglAsker;
+
+/* One Acquire, checked and resolved: the options are of the right form, the directory is found, the holder is
+ * open, permission is judged. Counted (main thread only): a waiter keeps it. */
+typedef struct
+{
+  AglAsker asker;
+  AglDirectory *directory;
+  AglProcess *holder; /* NULL: manual */
+  uid_t uid;          /* the holder's; manual: the asker's */
+  AglMode mode;
+  gboolean follow_cwd;
+  AglConflict conflict;
+  gint64 timeout_msec; /* only with WAIT; -1: no limit */
+  char *ticket;        /* NULL: none */
+  gpointer client;     /* whose connection it came on; compared, never followed. Tickets are per client */
+  gint64 ttl_sec;      /* manual only; 0: none */
+  gboolean detect_agents;
+  AglTexts texts;
+  AglCwd cwd; /* as sighted just now */
+} AglRequest;
+
+AglRequest *agl_request_new (void);
+AglRequest *agl_request_ref (AglRequest *self);
+void agl_request_unref (AglRequest *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglRequest, agl_request_unref)

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/process-watch.h"
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  return g_test_run ();
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/text.h"
+
+#include <string.h>
+
+#include "common/names.h"
+
+static void
+test_escape (void)
+{
+  static const struct
+  {
+    const char *in, *out;
+  } cases[] = {
+    { "", "" },
+    { "plain text, /with/path", "plain text, /with/path" },
+    { "größe 日本 🦀", "größe 日本 🦀" },
+    { "a\nb\tc\\d", "a\\nb\\tc\\\\d" },
+    { "\033[31mred", "\\x1b[31mred" },
+    { "\x7f", "\\x7f" },
+    { "\xc2\x9b"
+      "31m",
+      "\\u{9b}31m" },
+    { "\xe2\x80\xae"
+      "gpj.exe",
+      "\\u{202e}gpj.exe" },
+    { "\xe2\x80\x8b", "\\u{200b}" },
+    { "\xe2\x80\xa8", "\\u{2028}" },
+    { "bad \xff\xfe end", "bad \\xff\\xfe end" },
+    { "cut \xe2\x82", "cut \\xe2\\x82" },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *out = agl_text_escape (cases[i].in, -1);
+
+      g_assert_cmpstr (out, ==, cases[i].out);
+      g_assert_true (g_utf8_validate (out, -1, NULL));
+    }
+}
+
+static void
+test_escape_counts_bytes_and_keeps_nul_visible (void)
+{
+  g_autofree char *out = agl_text_escape ("a\0b", 3);
+
+  g_assert_cmpstr (out, ==, "a\\x00b");
+}
+
+static void
+test_acceptable (void)
+{
+  g_autofree char *longest = g_strnfill (AGL_MAX_TEXT_BYTES, 'x');
+  g_autofree char *too_long = g_strnfill (AGL_MAX_TEXT_BYTES + 1, 'x');
+
+  g_assert_true (agl_text_is_acceptable (""));
+  g_assert_true (agl_text_is_acceptable (longest));
+  g_assert_false (agl_text_is_acceptable (too_long));
+  g_assert_false (agl_text_is_acceptable ("\xff"));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/text/escape", test_escape);
+  g_test_add_func ("/text/escape-counts-bytes-and-keeps-nul-visible",
+                   test_escape_counts_bytes_and_keeps_nul_visible);
+  g_test_add_func ("/text/acceptable", test_acceptable);
+  return g_test_run ();
+}
