@@ -12,6 +12,7 @@
 
 #include "common/error.h"
 #include "common/text.h"
+#include "core/proc-text.h"
 
 /* linux/magic.h since Linux 6.9. */
 #ifndef PID_FS_MAGIC
@@ -22,10 +23,6 @@
 #ifndef PIDFD_THREAD
 #define PIDFD_THREAD O_EXCL
 #endif
-
-/* /proc/PID/stat is about 350 bytes; of /proc/PID/status only the first lines matter, a list of 65 536 groups
- * comes after them. */
-#define PROC_TEXT_BYTES 4096
 
 /* Trees of real processes are some dozen deep; whoever builds a deeper one shall not hold up the main loop.
  */
@@ -76,41 +73,18 @@ pidfd_is_dead (int pidfd)
   return n > 0 && (set.revents & (POLLIN | POLLHUP)) != 0;
 }
 
-/* Into @text, zero-terminated; the first PROC_TEXT_BYTES - 1 bytes of it. FALSE with errno. */
-static gboolean
-read_text (const char *path, char text[PROC_TEXT_BYTES], gsize *n_bytes)
-{
-  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-  ssize_t n;
-  int saved_errno;
-
-  if (fd < 0)
-    return FALSE;
-  do
-    n = read (fd, text, PROC_TEXT_BYTES - 1);
-  while (n < 0 && errno == EINTR);
-  saved_errno = errno;
-  close (fd);
-  errno = saved_errno;
-  if (n < 0)
-    return FALSE;
-
-  text[n] = '\0';
-  *n_bytes = (gsize)n;
-  return TRUE;
-}
-
 /* /proc/PID/NAME of the process behind @pidfd: read by number, and the number was still its own if the
  * process is not dead afterwards. */
 static gboolean
-read_proc (pid_t pid, int pidfd, const char *name, char text[PROC_TEXT_BYTES], gsize *n_bytes, GError **error)
+read_proc (
+    pid_t pid, int pidfd, const char *name, char text[AGL_PROC_TEXT_BYTES], gsize *n_bytes, GError **error)
 {
   char path[64];
   gboolean ok;
   int saved_errno;
 
   g_snprintf (path, sizeof path, "/proc/%d/%s", (int)pid, name);
-  ok = read_text (path, text, n_bytes);
+  ok = agl_proc_read_text (path, text, n_bytes);
   saved_errno = errno;
 
   if (pidfd_is_dead (pidfd))
@@ -131,111 +105,10 @@ read_proc (pid_t pid, int pidfd, const char *name, char text[PROC_TEXT_BYTES], g
   return FALSE;
 }
 
-/* The number after "\n@label:\t" in the text of a status or fdinfo file. Names in it are escaped, so that no
- * process can forge a line. */
-static const char *
-find_line (const char *text, const char *label)
-{
-  gsize length = strlen (label);
-
-  for (const char *line = text; line != NULL; line = strchr (line, '\n'))
-    {
-      if (*line == '\n')
-        line++;
-      if (strncmp (line, label, length) == 0 && line[length] == ':')
-        return line + length + 1;
-      if (*line == '\0')
-        break;
-    }
-  return NULL;
-}
-
-static gboolean
-parse_line (const char *text, const char *label, gint64 *values, guint n_values)
-{
-  const char *at = find_line (text, label);
-
-  if (at == NULL)
-    return FALSE;
-  for (guint i = 0; i < n_values; i++)
-    {
-      char *end;
-
-      while (*at == ' ' || *at == '\t')
-        at++;
-      if (!g_ascii_isdigit (*at) && *at != '-')
-        return FALSE;
-      values[i] = g_ascii_strtoll (at, &end, 10);
-      if (end == at)
-        return FALSE;
-      at = end;
-    }
-  return TRUE;
-}
-
-/* Skips one field and the space behind it. */
-static const char *
-next_field (const char *at, const char *end)
-{
-  const char *space = at < end ? memchr (at, ' ', (gsize)(end - at)) : NULL;
-
-  return space != NULL ? space + 1 : NULL;
-}
-
-/* A run of digits that ends at a space, a newline or @end. */
-static gboolean
-parse_digits (const char *at, const char *end, guint64 *value)
-{
-  guint64 v = 0;
-  const char *start = at;
-
-  for (; at < end && g_ascii_isdigit (*at); at++)
-    {
-      guint digit = (guint)(*at - '0');
-
-      if (v > (G_MAXUINT64 - digit) / 10)
-        return FALSE;
-      v = v * 10 + digit;
-    }
-  if (at == start || (at < end && *at != ' ' && *at != '\n'))
-    return FALSE;
-  *value = v;
-  return TRUE;
-}
-
-gboolean
-agl_process_parse_stat (const char *text, gsize n_bytes, pid_t *parent, guint64 *start_time)
-{
-  const char *end = text + n_bytes;
-  const char *at = memrchr (text, ')', n_bytes);
-  guint64 parent_number;
-  guint64 ticks;
-
-  if (at == NULL || end - at < 2 || at[1] != ' ')
-    return FALSE;
-  at = next_field (at + 2, end); /* over the state, field 3 */
-  if (at == NULL || !parse_digits (at, end, &parent_number) || parent_number > G_MAXINT)
-    return FALSE;
-  for (guint field = 4; field < 22; field++)
-    {
-      at = next_field (at, end);
-      if (at == NULL)
-        return FALSE;
-    }
-  if (!parse_digits (at, end, &ticks))
-    return FALSE;
-
-  if (parent != NULL)
-    *parent = (pid_t)parent_number;
-  if (start_time != NULL)
-    *start_time = ticks;
-  return TRUE;
-}
-
 static gboolean
 read_start_time (pid_t pid, int pidfd, AglProcessToken *token, GError **error)
 {
-  char text[PROC_TEXT_BYTES];
+  char text[AGL_PROC_TEXT_BYTES];
   gsize n_bytes = 0;
   guint64 start_time;
 
@@ -293,12 +166,13 @@ static gboolean
 is_thread (pid_t pid)
 {
   char path[64];
-  char text[PROC_TEXT_BYTES];
+  char text[AGL_PROC_TEXT_BYTES];
   gsize n_bytes = 0;
   gint64 tgid;
 
   g_snprintf (path, sizeof path, "/proc/%d/status", (int)pid);
-  return read_text (path, text, &n_bytes) && parse_line (text, "Tgid", &tgid, 1) && tgid != pid;
+  return agl_proc_read_text (path, text, &n_bytes) && agl_proc_parse_line (text, "Tgid", &tgid, 1)
+         && tgid != pid;
 }
 
 static int
@@ -367,17 +241,17 @@ static gboolean
 read_pid_of_pidfd (int pidfd, pid_t *pid, GError **error)
 {
   char path[64];
-  char text[PROC_TEXT_BYTES];
+  char text[AGL_PROC_TEXT_BYTES];
   gsize n_bytes = 0;
   gint64 number;
 
   g_snprintf (path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
-  if (!read_text (path, text, &n_bytes))
+  if (!agl_proc_read_text (path, text, &n_bytes))
     {
       g_set_error (error, AGL_ERROR, AGL_ERROR_UNAVAILABLE, "Cannot read %s: %s", path, g_strerror (errno));
       return FALSE;
     }
-  if (!parse_line (text, "Pid", &number, 1) || number > G_MAXINT)
+  if (!agl_proc_parse_line (text, "Pid", &number, 1) || number > G_MAXINT)
     {
       g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_OPTION, "The descriptor given is no pidfd");
       return FALSE;
@@ -403,13 +277,13 @@ open_process_of_thread (int thread_fd, pid_t tid, GError **error)
 {
   g_autoptr (AglProcess) self = NULL;
   char path[64];
-  char text[PROC_TEXT_BYTES];
+  char text[AGL_PROC_TEXT_BYTES];
   gsize n_bytes = 0;
   gint64 tgid;
   pid_t tid_now;
 
   g_snprintf (path, sizeof path, "/proc/%d/status", (int)tid);
-  if (!read_text (path, text, &n_bytes) || !parse_line (text, "Tgid", &tgid, 1))
+  if (!agl_proc_read_text (path, text, &n_bytes) || !agl_proc_parse_line (text, "Tgid", &tgid, 1))
     {
       int saved_errno = errno;
 
@@ -562,7 +436,7 @@ agl_process_is_alive (const AglProcess *self)
 gboolean
 agl_process_read_status (const AglProcess *self, AglProcessStatus *status, GError **error)
 {
-  char text[PROC_TEXT_BYTES];
+  char text[AGL_PROC_TEXT_BYTES];
   gsize n_bytes = 0;
   gint64 parent;
   gint64 uids[3]; /* real, effective, saved */
@@ -570,8 +444,8 @@ agl_process_read_status (const AglProcess *self, AglProcessStatus *status, GErro
 
   if (!read_proc (self->token.pid, self->pidfd, "status", text, &n_bytes, error))
     return FALSE;
-  if (!parse_line (text, "PPid", &parent, 1) || !parse_line (text, "Uid", uids, 3)
-      || !parse_line (text, "Gid", gids, 2))
+  if (!agl_proc_parse_line (text, "PPid", &parent, 1) || !agl_proc_parse_line (text, "Uid", uids, 3)
+      || !agl_proc_parse_line (text, "Gid", gids, 2))
     {
       g_set_error (error, AGL_ERROR, AGL_ERROR_UNAVAILABLE, "/proc/%d/status is not of a known form",
                    (int)self->token.pid);
@@ -590,7 +464,7 @@ agl_process_read_status (const AglProcess *self, AglProcessStatus *status, GErro
 char *
 agl_process_dup_command (const AglProcess *self)
 {
-  char text[PROC_TEXT_BYTES];
+  char text[AGL_PROC_TEXT_BYTES];
   gsize n_bytes = 0;
 
   if (!read_proc (self->token.pid, self->pidfd, "comm", text, &n_bytes, NULL))
@@ -639,72 +513,4 @@ agl_process_is_self_or_descendant_of (const AglProcess *self, const AglProcess *
       at = parent;
     }
   return FALSE;
-}
-
-static char *
-read_world (void)
-{
-  char text[PROC_TEXT_BYTES];
-  gsize n_bytes = 0;
-  struct stat st;
-
-  if (!read_text ("/proc/sys/kernel/random/boot_id", text, &n_bytes))
-    g_error ("Cannot read /proc/sys/kernel/random/boot_id, so no saved process can be told from another: %s",
-             g_strerror (errno));
-  if (stat ("/proc/self/ns/pid", &st) != 0)
-    g_error ("Cannot read /proc/self/ns/pid, so no saved process can be told from another: %s",
-             g_strerror (errno));
-  g_strchomp (text);
-  return g_strdup_printf ("%s/%" G_GUINT64_FORMAT, text, (guint64)st.st_ino);
-}
-
-const char *
-agl_process_world (void)
-{
-  static char *world = NULL;
-
-  if (g_once_init_enter (&world))
-    g_once_init_leave (&world, read_world ());
-  return world;
-}
-
-gboolean
-agl_process_token_equal (const AglProcessToken *a, const AglProcessToken *b)
-{
-  return a->kind != AGL_TOKEN_NONE && a->kind == b->kind && a->pid == b->pid && a->value == b->value;
-}
-
-char *
-agl_process_token_to_string (const AglProcessToken *token)
-{
-  switch (token->kind)
-    {
-    case AGL_TOKEN_NONE:
-      return g_strdup ("");
-    case AGL_TOKEN_PIDFS:
-      return g_strdup_printf ("pidfs:%" G_GUINT64_FORMAT, token->value);
-    case AGL_TOKEN_START_TIME:
-      return g_strdup_printf ("start:%" G_GUINT64_FORMAT, token->value);
-    }
-  g_return_val_if_reached (NULL);
-}
-
-gboolean
-agl_process_token_parse (const char *text, pid_t pid, AglProcessToken *token)
-{
-  AglProcessToken parsed = { .kind = AGL_TOKEN_NONE, .pid = pid };
-  const char *digits;
-
-  if (g_str_has_prefix (text, "pidfs:"))
-    parsed.kind = AGL_TOKEN_PIDFS;
-  else if (g_str_has_prefix (text, "start:"))
-    parsed.kind = AGL_TOKEN_START_TIME;
-  else
-    return FALSE;
-
-  digits = text + strlen ("pidfs:");
-  if (pid <= 0 || !g_ascii_string_to_unsigned (digits, 10, 0, G_MAXUINT64, &parsed.value, NULL))
-    return FALSE;
-  *token = parsed;
-  return TRUE;
 }
