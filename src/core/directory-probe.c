@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/directory-private.h"
 
+#include <gio/gio.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
