@@ -65,7 +65,7 @@ const char *
 agl_saved_directory_find_fault (const AglDirectory *directory)
 {
   const char *path = agl_directory_get_path (directory);
-  GBytes *handle = agl_directory_get_handle (directory);
+  g_autoptr (GBytes) handle = agl_directory_dup_handle (directory);
   gsize n_ancestors = 0;
 
   agl_directory_get_ancestors (directory, &n_ancestors);
@@ -93,7 +93,7 @@ agl_saved_directory_to_json (const AglDirectory *directory)
   JsonObject *object = json_object_new ();
   const AglDirectoryId *id = agl_directory_get_id (directory);
   const char *path = agl_directory_get_path (directory);
-  GBytes *handle = agl_directory_get_handle (directory);
+  g_autoptr (GBytes) handle = agl_directory_dup_handle (directory);
   gsize n_ancestors = 0;
   const AglDirectoryId *ancestors = agl_directory_get_ancestors (directory, &n_ancestors);
   JsonArray *chain = json_array_sized_new (n_ancestors);
