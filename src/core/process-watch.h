@@ -9,7 +9,9 @@
 typedef struct _AglProcessWatch AglProcessWatch;
 
 /* Called from @context once for each watched process that died; it is no longer watched then, whatever the
- * count. Never called from within agl_process_watch_add. The callee may add and remove watches. */
+ * count. Never called from within agl_process_watch_add. The callee may add and remove watches, also of
+ * processes that died in the same turn, but not free @self. Deaths come before the context's requests
+ * (G_PRIORITY_HIGH): who sees a process die and asks then is answered as one who knows. */
 typedef void (*AglProcessDiedFunc) (AglProcess *process, gpointer user_data);
 
 /* @context: NULL for the default one. Errors: AGL_ERROR_UNAVAILABLE. */
@@ -21,5 +23,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglProcessWatch, agl_process_watch_free)
 /* A process that is dead already is reported in the next turn of the loop.
  * Errors: AGL_ERROR_UNAVAILABLE (epoll_ctl(2): no memory, or the user's max_user_watches is reached). */
 gboolean agl_process_watch_add (AglProcessWatch *self, AglProcess *process, GError **error);
+/* Nothing when it is not watched, as after its death. */
 void agl_process_watch_remove (AglProcessWatch *self, AglProcess *process);
 guint agl_process_watch_count (const AglProcessWatch *self); /* different processes */

@@ -3,6 +3,10 @@
 #include <glib.h>
 #include <sys/types.h>
 
+/* Set to 1 this makes start times the tokens although the kernel has pidfs: for tests, and for a kernel whose
+ * pidfs is broken. Read once, with the first process. */
+#define AGL_DISABLE_PIDFS_ENV "AGENTCTL_LOCKS_DISABLE_PIDFS"
+
 /* What tells one process from every other that ever had its number, as plain data that a file can hold.
  * On pidfs (Linux 6.9 and later) it is the inode number of its pidfd, unique until reboot; elsewhere its
  * start time in clock ticks since boot (proc_pid_stat(5), field 22) together with its number. It means
@@ -21,10 +25,11 @@ typedef struct
   guint64 value;
 } AglProcessToken;
 
+/* AGL_TOKEN_NONE equals nothing, not even itself: nobody is nobody's twin. */
 gboolean agl_process_token_equal (const AglProcessToken *a, const AglProcessToken *b);
-/* "pidfs:1234" or "start:567890"; the PID is kept beside it. Caller frees. */
+/* "pidfs:1234" or "start:567890"; the PID is kept beside it. "" of AGL_TOKEN_NONE. Caller frees. */
 char *agl_process_token_to_string (const AglProcessToken *token);
-/* FALSE when @text is neither. */
+/* FALSE when @text is neither or @pid is no process's number; *@token is as it was then. */
 gboolean agl_process_token_parse (const char *text, pid_t pid, AglProcessToken *token);
 
 /* Which process, for as long as the machine is up: a PID is reused, an AglProcess is not.
@@ -32,13 +37,15 @@ gboolean agl_process_token_parse (const char *text, pid_t pid, AglProcessToken *
 typedef struct _AglProcess AglProcess;
 
 /* @pid: as this service's PID namespace counts.
- * Errors: AGL_ERROR_NO_SUCH_PROCESS when there is none or it is dead (a zombie included);
- * AGL_ERROR_UNAVAILABLE when descriptors have run out. */
+ * Errors: AGL_ERROR_NO_SUCH_PROCESS when there is none or it is dead (a zombie included), or
+ * when it is the number of a thread; AGL_ERROR_UNAVAILABLE when descriptors or memory have run out;
+ * AGL_ERROR_NOT_PERMITTED when it lives but /proc hides it (hidepid) and there is no pidfs to ask. */
 AglProcess *agl_process_open (pid_t pid, GError **error);
 
-/* @pidfd: taken over on success only.
+/* @pidfd: taken over on success only. One of a thread (PIDFD_THREAD) stands for the thread's process.
  * Errors: AGL_ERROR_INVALID_OPTION when it is no pidfd; AGL_ERROR_NO_SUCH_PROCESS when it is dead or lives in
- * a PID namespace that this service cannot see into; AGL_ERROR_UNAVAILABLE. */
+ * a PID namespace that this service cannot see into; AGL_ERROR_UNAVAILABLE and AGL_ERROR_NOT_PERMITTED as
+ * above. */
 AglProcess *agl_process_new_take_pidfd (int pidfd, GError **error);
 
 /* The process that @token was read from, if it still lives.
@@ -79,9 +86,11 @@ char *agl_process_dup_command (const AglProcess *self);
  * FALSE. */
 gboolean agl_process_is_self_or_descendant_of (const AglProcess *self, const AglProcess *ancestor);
 
-/* Within which tokens mean anything: the boot id and the PID namespace, "BOOT-ID/NUMBER". Static. */
+/* Within which tokens mean anything: the boot id and the PID namespace, "BOOT-ID/NUMBER". Static.
+ * Never NULL: ends this process when /proc cannot tell, since to guess would release locks without proof. */
 const char *agl_process_world (void);
 
 /* Parses the contents of /proc/PID/stat: the command may contain spaces and parentheses, so fields count from
- * the last ')'. For agl_process_read_status and the fuzzer. FALSE when it is not of that form. */
+ * the last ')'. For the start time and the fuzzer. @parent, @start_time: (out) (nullable). FALSE when it is
+ * not of that form. */
 gboolean agl_process_parse_stat (const char *text, gsize n_bytes, pid_t *parent, guint64 *start_time);
