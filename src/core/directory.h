@@ -57,7 +57,9 @@ void agl_directory_unref (AglDirectory *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglDirectory, agl_directory_unref)
 
 const AglDirectoryId *agl_directory_get_id (const AglDirectory *self);
-GBytes *agl_directory_get_handle (const AglDirectory *self); /* NULL where the filesystem gives none */
+/* The file handle in a form of our own, for agl_directory_new_saved() on this machine. (transfer full); NULL
+ * where the filesystem gives none that lasts. */
+GBytes *agl_directory_dup_handle (const AglDirectory *self);
 /* Canonical, symlinks resolved, raw bytes as in any Unix path. */
 const char *agl_directory_get_path (const AglDirectory *self);
 /* TRUE when the path is one of another mount view (a container) and cannot be looked up in ours. */

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/directory-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "common/text.h"
+
+/* A lookup that is confined to a root must be retried when something was renamed or mounted meanwhile
+ * (openat2(2), EAGAIN). */
+#define MAX_RETRIES 16
+
+/* What was asked, and what has been seen so far. */
+typedef struct
+{
+  const AglSubject *subject;
+  const char *path;
+  AglAccess access;
+  AglPatience patience;
+  int root; /* the root of the subject's view; AT_FDCWD where that is ours */
+
+  int fd; /* the directory */
+  AglInode inode;
+  AglFilesystem filesystem;
+  AglClimb climb;
+  GArray *ancestors; /* AglDirectoryId */
+} Search;
+
+/* At which step the kernel said no. */
+typedef enum
+{
+  STEP_NONE,
+  STEP_OPEN,
+  STEP_LOOK,
+  STEP_ACCESS
+} Step;
+
+/* What to call the directory in messages. */
+static char *
+display_name (const char *path, int fd)
+{
+  g_autofree char *name = NULL;
+
+  if (path != NULL && *path != '\0')
+    return agl_text_escape (path, -1);
+  name = agl_fd_dup_path (fd);
+  return name != NULL ? agl_text_escape (name, -1) : g_strdup ("the given descriptor");
+}
+
+static gboolean
+check_path (const char *path, GError **error)
+{
+  g_autofree char *name = NULL;
+
+  if (path == NULL || *path == '\0')
+    {
+      g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY,
+                   "The directory is empty: give an absolute path or directory-fd");
+      return FALSE;
+    }
+  if (strlen (path) >= PATH_MAX)
+    {
+      g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY,
+                   "The directory's path has %" G_GSIZE_FORMAT
+                   " bytes, at most %d are possible: open it step by step and give directory-fd",
+                   strlen (path), PATH_MAX - 1);
+      return FALSE;
+    }
+  if (*path != '/')
+    {
+      name = agl_text_escape (path, -1);
+      g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY,
+                   "%s is a relative path: give it from / on, the service works elsewhere than its caller",
+                   name);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static void
+set_would_block (GError **error)
+{
+  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK,
+                       "The directory cannot be looked at without waiting");
+}
+
+/* What @code (errno) means for the caller when its directory was looked up. */
+static void
+set_open_error (GError **error, const char *name, int code)
+{
+  AglError kind = AGL_ERROR_INVALID_DIRECTORY;
+  const char *what;
+
+  switch (code)
+    {
+    case ENOENT:
+      what = "does not exist: check the spelling or create it first";
+      break;
+    case ENOTDIR:
+      what = "is not a directory, or something on the way to it is not";
+      break;
+    case ELOOP:
+      what = "leads through too many symbolic links, or through a link of /proc: give the directory itself";
+      break;
+    case EACCES:
+    case EPERM:
+      what = "is not reachable by the caller: it needs search permission on every directory on the way";
+      break;
+    case ENAMETOOLONG:
+      what = "is too long, or a symbolic link on the way is";
+      break;
+    case EINVAL:
+    case EILSEQ:
+      what = "has a name that its file system does not allow";
+      break;
+    case EMFILE:
+    case ENFILE:
+      kind = AGL_ERROR_UNAVAILABLE;
+      what = "could not be looked up: the service has run out of file descriptors; try again later";
+      break;
+    case ENOMEM:
+    case ENOBUFS:
+      kind = AGL_ERROR_UNAVAILABLE;
+      what = "could not be looked up: the machine has run out of memory; try again later";
+      break;
+    default: /* EIO, ETIMEDOUT, ENOTCONN, ESTALE…: the filesystem's trouble, which says nothing about the path
+              */
+      kind = AGL_ERROR_UNAVAILABLE;
+      what = NULL;
+      break;
+    }
+  if (what != NULL)
+    g_set_error (error, AGL_ERROR, kind, "%s %s", name, what);
+  else
+    g_set_error (error, AGL_ERROR, kind,
+                 "%s could not be looked up, its file system fails: %s; try again when it works", name,
+                 g_strerror (code));
+}
+
+static void
+set_access_error (GError **error, const char *name, AglAccess access, int code)
+{
+  if (code == EROFS)
+    g_set_error (
+        error, AGL_ERROR, AGL_ERROR_NOT_PERMITTED,
+        "%s is on a read-only file system: an exclusive lock needs write permission, ask for a shared "
+        "one",
+        name);
+  else if (code != EACCES && code != EPERM)
+    set_open_error (error, name, code);
+  else if (access == AGL_ACCESS_WRITE)
+    g_set_error (error, AGL_ERROR, AGL_ERROR_NOT_PERMITTED,
+                 "%s is not writable for the caller: an exclusive lock needs write and search permission, a "
+                 "shared one search permission alone",
+                 name);
+  else
+    g_set_error (error, AGL_ERROR, AGL_ERROR_NOT_PERMITTED,
+                 "%s is not searchable for the caller: a lock needs search permission on its directory",
+                 name);
+}
+
+static gboolean
+read_link (const char *path, char *text, gsize size)
+{
+  ssize_t n = readlink (path, text, size - 1);
+
+  if (n < 0)
+    return FALSE;
+  text[n] = '\0';
+  return TRUE;
+}
+
+/* TRUE when @process surely sees what this service sees. Reads links of /proc only, so it never waits. */
+static gboolean
+has_our_mounts (pid_t pid, gboolean *same)
+{
+  char path[64];
+  char ours[64];
+  char theirs[64];
+
+  g_snprintf (path, sizeof path, "/proc/%d/ns/mnt", (int)pid);
+  if (!read_link (path, theirs, sizeof theirs) || !read_link ("/proc/self/ns/mnt", ours, sizeof ours))
+    return FALSE;
+  *same = strcmp (ours, theirs) == 0;
+  return TRUE;
+}
+
+static void
+set_view_error (GError **error, const char *path, const AglProcess *process, int code)
+{
+  g_autofree char *name = agl_text_escape (path, -1);
+  int pid = agl_process_get_pid (process);
+
+  if (!agl_process_is_alive (process))
+    g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY,
+                 "%s cannot be looked up as process %d sees it: that process has ended", name, pid);
+  else if (code == EMFILE || code == ENFILE || code == ENOMEM)
+    set_open_error (error, name, code);
+  else
+    g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY,
+                 "%s may mean another directory to process %d than to this service, which must not see that "
+                 "process's root directory (%s): give the directory itself as directory-fd",
+                 name, pid, g_strerror (code));
+}
+
+/* Through whose root the path is to be read. A process that may not be looked into (another user's, or one
+ * that is not dumpable) could be in a container, whoever it belongs to: taking its path for one of ours could
+ * grant the wrong directory. Such a caller can always hand over a descriptor. */
+static gboolean
+choose_view (Search *search, GError **error)
+{
+  const AglProcess *process = search->subject->process;
+  char root_link[64];
+  AglInode ours;
+  AglInode theirs;
+  gboolean same_mounts;
+
+  search->root = AT_FDCWD;
+  if (process == NULL || agl_process_get_pid (process) == getpid ())
+    return TRUE;
+
+  g_snprintf (root_link, sizeof root_link, "/proc/%d/root", (int)agl_process_get_pid (process));
+  if (!has_our_mounts (agl_process_get_pid (process), &same_mounts))
+    {
+      set_view_error (error, search->path, process, errno);
+      return FALSE;
+    }
+  /* Nothing is known of the filesystem of another view's root; and should that be on a server, statx(2) of it
+   * could wait. Our own root is in use by everything here. */
+  if (search->patience == AGL_PATIENCE_NONE)
+    {
+      char text[PATH_MAX];
+
+      if (!same_mounts || !read_link (root_link, text, sizeof text) || strcmp (text, "/") != 0)
+        {
+          set_would_block (error);
+          return FALSE;
+        }
+    }
+  if (!agl_inode_read (AT_FDCWD, "/", search->patience, &ours)
+      || !agl_inode_read (AT_FDCWD, root_link, search->patience, &theirs))
+    {
+      set_view_error (error, search->path, process, errno);
+      return FALSE;
+    }
+  if (!(same_mounts && agl_inode_same_place (&ours, &theirs)))
+    {
+      search->root = open (root_link, O_PATH | O_DIRECTORY | O_CLOEXEC);
+      if (search->root < 0)
+        {
+          set_view_error (error, search->path, process, errno);
+          search->root = AT_FDCWD;
+          return FALSE;
+        }
+    }
+  /* The number could have come to mean another process in between. */
+  if (!agl_process_is_alive (process))
+    {
+      set_view_error (error, search->path, process, ESRCH);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static int
+open_in_view (const Search *search)
+{
+  guint64 resolve = RESOLVE_NO_MAGICLINKS;
+  int fd = -1;
+
+  if (search->root == AT_FDCWD)
+    return agl_directory_open_path (search->path, search->patience);
+  for (guint i = 0; i < MAX_RETRIES; i++)
+    {
+      fd = agl_fd_open_directory (search->root, search->path, resolve | RESOLVE_IN_ROOT, search->patience);
+      if (fd >= 0 || errno != EAGAIN || search->patience == AGL_PATIENCE_NONE)
+        break;
+    }
+  return fd;
+}
+
+static gboolean
+is_permitted (int fd, AglAccess access)
+{
+  int mode = 0;
+
+  switch (access)
+    {
+    case AGL_ACCESS_REACH:
+      return TRUE;
+    case AGL_ACCESS_SEARCH:
+      mode = X_OK;
+      break;
+    case AGL_ACCESS_WRITE:
+      mode = W_OK | X_OK;
+      break;
+    }
+  /* AT_EACCESS: with the credentials in effect, which are the subject's; without it access(2) would go back
+   * to this thread's real user and its permitted capabilities. */
+  return syscall (SYS_faccessat2, fd, "", mode, AT_EACCESS | AT_EMPTY_PATH) == 0;
+}
+
+static void
+collect_ancestors (Search *search)
+{
+  while (search->ancestors->len < AGL_MAX_ANCESTORS && agl_climb_next (&search->climb))
+    g_array_append_val (search->ancestors, search->climb.at.id);
+}
+
+/* Everything that is done with the subject's rights; sets errno. */
+static Step
+look (Search *search)
+{
+  if (search->fd < 0)
+    {
+      search->fd = open_in_view (search);
+      if (search->fd < 0)
+        return STEP_OPEN;
+    }
+  if (!agl_inode_read (search->fd, "", search->patience, &search->inode))
+    return STEP_LOOK;
+  if (!search->inode.is_directory)
+    {
+      errno = ENOTDIR;
+      return STEP_LOOK;
+    }
+  if (!agl_filesystem_read (search->fd, &search->inode, search->patience, &search->filesystem))
+    return STEP_LOOK;
+  if (!is_permitted (search->fd, search->access))
+    return STEP_ACCESS;
+
+  agl_climb_init (&search->climb, search->fd, &search->inode, search->patience);
+  collect_ancestors (search);
+  return STEP_NONE;
+}
+
+/* Whether @path leads to the directory in our own view too. -1: cannot be told now. */
+static int
+is_ours (const Search *search, const char *path)
+{
+  AGL_AUTO_FD int fd = agl_directory_open_path (path, search->patience);
+  AglInode inode;
+
+  if (fd >= 0 && agl_inode_read (fd, "", search->patience, &inode))
+    return agl_directory_id_equal (&inode.id, &search->inode.id);
+  return search->patience == AGL_PATIENCE_NONE && errno == EAGAIN ? -1 : FALSE;
+}
+
+static AglDirectory *
+conclude (Search *search, gboolean named_by_fd, GError **error)
+{
+  g_autofree char *path = NULL;
+  AglFileHandle handle;
+  gboolean has_handle;
+  int ours = TRUE;
+
+  path = agl_fd_dup_path (search->fd);
+  if (path == NULL || search->inode.n_links == 0)
+    {
+      int code = errno;
+      g_autofree char *name = display_name (search->path, search->fd);
+
+      if (search->inode.n_links == 0)
+        g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY, "%s: the directory has been removed",
+                     name);
+      else
+        set_open_error (error, name, code);
+      return NULL;
+    }
+
+  if (named_by_fd || search->root != AT_FDCWD)
+    ours = is_ours (search, path);
+  if (ours < 0)
+    {
+      set_would_block (error);
+      return NULL;
+    }
+
+  has_handle = agl_file_handle_read (search->fd, &search->filesystem, &handle);
+  return agl_directory_new (
+      &search->inode.id, has_handle ? &handle : NULL, path, !ours, search->filesystem.is_local,
+      (const AglDirectoryId *)(gpointer)search->ancestors->data, search->ancestors->len);
+}
+
+static AglDirectory *
+run_search (Search *search, gboolean named_by_fd, GError **error)
+{
+  g_autofree char *name = NULL;
+  Step step;
+  int code;
+
+  if (!agl_subject_begin (search->subject, error))
+    return NULL;
+  step = look (search);
+  code = errno;
+  agl_subject_end (search->subject);
+
+  switch (step)
+    {
+    case STEP_NONE:
+      break;
+    case STEP_OPEN:
+    case STEP_LOOK:
+    case STEP_ACCESS:
+      if (code == EAGAIN && search->patience == AGL_PATIENCE_NONE)
+        {
+          set_would_block (error);
+          return NULL;
+        }
+      name = display_name (search->path, search->fd);
+      if (step == STEP_ACCESS)
+        set_access_error (error, name, search->access, code);
+      else
+        set_open_error (error, name, code);
+      return NULL;
+    }
+
+  /* What lies above decides who conflicts with whom, so it should be known even where the subject may not
+   * look (it came by a descriptor) but this service may. */
+  if (code == EACCES)
+    {
+      collect_ancestors (search);
+      code = errno;
+    }
+  if (code == EAGAIN && search->patience == AGL_PATIENCE_NONE)
+    {
+      set_would_block (error);
+      return NULL;
+    }
+  return conclude (search, named_by_fd, error);
+}
+
+AglDirectory *
+agl_directory_find (const AglSubject *subject,
+                    const char *path,
+                    int fd,
+                    AglAccess access,
+                    AglPatience patience,
+                    GError **error)
+{
+  g_autoptr (GArray) ancestors = g_array_sized_new (FALSE, FALSE, sizeof (AglDirectoryId), 16);
+  Search search = {
+    .subject = subject,
+    .path = fd < 0 ? path : NULL,
+    .access = access,
+    .patience = patience,
+    .root = AT_FDCWD,
+    .fd = fd,
+    .ancestors = ancestors,
+  };
+  AglDirectory *self;
+
+  g_return_val_if_fail (subject != NULL, NULL);
+
+  if (fd < 0 && (!check_path (path, error) || !choose_view (&search, error)))
+    {
+      agl_fd_clear (&search.root);
+      return NULL;
+    }
+  self = run_search (&search, fd >= 0, error);
+  agl_climb_clear (&search.climb);
+  agl_fd_clear (&search.root); /* AT_FDCWD is negative */
+  if (fd < 0)
+    agl_fd_clear (&search.fd);
+  return self;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+#include "core/directory.h"
+
+#include <limits.h>
+
+#include "core/filesystem.h"
+
+/* A path has at most PATH_MAX / 2 components. */
+#define AGL_MAX_ANCESTORS (PATH_MAX / 2)
+
+/* The inside of AglDirectory, for the files of this noun and their tests. */
+
+/* A file handle as it is kept: opaque outside, and of use on this machine only. @fsid is where it was read;
+ * it takes no part in comparing, since it can be set anew (tune2fs -U). */
+typedef struct
+{
+  guint64 fsid;
+  gint32 type;
+  guint32 n_bytes;
+  guint8 bytes[128]; /* MAX_HANDLE_SZ */
+} AglFileHandle;
+
+/* One allocation each: ten thousand locks are ten thousand of these. */
+struct _AglDirectory
+{
+  gatomicrefcount ref_count;
+  guint16 n_ancestors;
+  guint8 n_handle_bytes; /* 0: it has no handle */
+  guint foreign : 1;
+  guint local : 1; /* on a filesystem of this machine alone, as found; saved facts do not say */
+  AglDirectoryId id;
+  guint64 fsid;
+  gint32 handle_type;
+  AglDirectoryId ancestors[]; /* then the bytes of the handle, then the path with its terminator */
+};
+
+AglDirectory *agl_directory_new (const AglDirectoryId *id,
+                                 const AglFileHandle *handle, /* nullable */
+                                 const char *path,
+                                 gboolean foreign,
+                                 gboolean local,
+                                 const AglDirectoryId *ancestors,
+                                 gsize n_ancestors);
+
+/* FALSE when @self has no handle. */
+gboolean agl_directory_read_handle (const AglDirectory *self, AglFileHandle *handle);
+
+/* Reads the handle of @fd; FALSE with errno where there is none that lasts. */
+gboolean agl_file_handle_read (int fd, const AglFilesystem *filesystem, AglFileHandle *handle);
+gboolean agl_file_handle_equal (const AglFileHandle *a, const AglFileHandle *b);
+
+/* Whether @fd, of which @inode was read, is @self. EAGAIN and any other errno: could not be told. */
+typedef enum
+{
+  AGL_MATCH_UNKNOWN, /* errno */
+  AGL_MATCH_SAME,
+  AGL_MATCH_OTHER,  /* another directory */
+  AGL_MATCH_REBORN, /* another directory with the inode number of this one, which is gone therefore */
+} AglMatch;
+AglMatch agl_directory_match (const AglDirectory *self, int fd, const AglInode *inode, AglPatience patience);
+
+/* What stands under @path in the view of this service: its descriptor, or -1 with errno. */
+int agl_directory_open_path (const char *path, AglPatience patience);
+
+/* All about @fd, found elsewhere than where it was thought to be. NULL with errno. */
+AglDirectory *agl_directory_describe (int fd, const AglInode *inode, AglPatience patience);
