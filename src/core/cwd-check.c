@@ -16,10 +16,10 @@ struct _AglCwdCheck
   gpointer user_data;
   guint interval_msec, grace_msec;
 
-  guint timer;         /* the next round, or the next piece of this one */
-  GPtrArray *round;    /* the locks of the round under way; NULL between rounds */
-  guint next;          /* index into it */
-  GHashTable *asking;  /* ids (guint64) with a question out at a worker */
+  guint timer;          /* the next round, or the next piece of this one */
+  GPtrArray *round;     /* the locks of the round under way; NULL between rounds */
+  guint next;           /* index into it */
+  GHashTable *asking;   /* ids (guint64) with a question out at a worker */
   gint64 deadline_usec; /* the nearest end of a grace time seen in this round; 0: none */
 };
 
@@ -68,7 +68,8 @@ ask_in_thread (gpointer input, GError **error)
   Answer *answer = g_new0 (Answer, 1);
 
   if (question->holder != NULL)
-    agl_directory_sight (question->directory, question->holder, NULL, AGL_PATIENCE_BLOCK, &answer->sighting, NULL);
+    agl_directory_sight (question->directory, question->holder, NULL, AGL_PATIENCE_BLOCK, &answer->sighting,
+                         NULL);
   else
     answer->existence = agl_directory_probe (question->directory, AGL_PATIENCE_BLOCK, &answer->moved, NULL);
   return answer;
@@ -89,8 +90,8 @@ set_cwd (AglCwdCheck *self, AglLock *lock, AglCwd cwd)
   self->hooks.changed (lock, self->user_data);
 }
 
-/* The grace time runs while sightings prove "outside"; "unknown" neither starts nor ends it, and only a sighting
- * that proves "outside" can end the lock. */
+/* The grace time runs while sightings prove "outside"; "unknown" neither starts nor ends it, and only a
+ * sighting that proves "outside" can end the lock. */
 static void
 judge_outside (AglCwdCheck *self, AglLock *lock)
 {
@@ -99,7 +100,7 @@ judge_outside (AglCwdCheck *self, AglLock *lock)
 
   if (lock->outside_since_usec == 0)
     lock->outside_since_usec = now;
-  end = lock->outside_since_usec + (gint64) self->grace_msec * 1000;
+  end = lock->outside_since_usec + (gint64)self->grace_msec * 1000;
   set_cwd (self, lock, AGL_CWD_OUTSIDE);
   if (now >= end)
     self->hooks.over (lock, AGL_RELEASE_LEFT, self->user_data);
@@ -182,10 +183,10 @@ on_answer (gpointer result, GError *error, gpointer user_data)
     {
       g_auto (AglSighting) unknown = { .cwd = AGL_CWD_UNKNOWN };
 
-      agl_cwd_check_sighted (self, lock, result != NULL ? &((Answer *) result)->sighting : &unknown);
+      agl_cwd_check_sighted (self, lock, result != NULL ? &((Answer *)result)->sighting : &unknown);
     }
   else if (lock != NULL && question->holder == NULL && result != NULL)
-    judge_existence (self, lock, ((Answer *) result)->existence, ((Answer *) result)->moved);
+    judge_existence (self, lock, ((Answer *)result)->existence, ((Answer *)result)->moved);
   g_clear_pointer (&result, answer_free);
   question_free (question);
 }
@@ -209,8 +210,8 @@ ask_worker (AglCwdCheck *self, AglLock *lock, AglProcess *holder)
 
   question->check = self;
   g_hash_table_insert (self->asking, &question->id, question);
-  agl_worker_push (self->worker, lock->uid, ask_in_thread, question_new (lock, holder), question_free, answer_free,
-                   on_answer, question);
+  agl_worker_push (self->worker, lock->uid, ask_in_thread, question_new (lock, holder), question_free,
+                   answer_free, on_answer, question);
 }
 
 static void
@@ -224,7 +225,8 @@ ask_about (AglCwdCheck *self, AglLock *lock)
     {
       g_auto (AglSighting) sighting = { 0 };
 
-      if (agl_directory_sight (lock->directory, lock->holder, &lock->sighting, AGL_PATIENCE_NONE, &sighting, &error))
+      if (agl_directory_sight (lock->directory, lock->holder, &lock->sighting, AGL_PATIENCE_NONE, &sighting,
+                               &error))
         agl_cwd_check_sighted (self, lock, &sighting);
       else
         ask_worker (self, lock, lock->holder);
@@ -253,7 +255,7 @@ schedule_round (AglCwdCheck *self)
 
       delay_msec = CLAMP (left_msec, 1, delay_msec);
     }
-  self->timer = g_timeout_add ((guint) delay_msec, on_timer, self);
+  self->timer = g_timeout_add ((guint)delay_msec, on_timer, self);
 }
 
 static gboolean
@@ -291,8 +293,7 @@ on_timer (gpointer user_data)
 void
 agl_cwd_check_update (AglCwdCheck *self)
 {
-  gboolean needed
-      = agl_lock_table_count (self->table) > 0 || agl_lock_table_count_waiters (self->table) > 0;
+  gboolean needed = agl_lock_table_count (self->table) > 0 || agl_lock_table_count_waiters (self->table) > 0;
 
   if (needed && self->timer == 0 && self->round == NULL)
     schedule_round (self);
@@ -333,7 +334,7 @@ agl_cwd_check_free (AglCwdCheck *self)
 
   g_hash_table_iter_init (&iter, self->asking);
   while (g_hash_table_iter_next (&iter, NULL, &question))
-    ((Question *) question)->check = NULL;
+    ((Question *)question)->check = NULL;
   g_hash_table_unref (self->asking);
   g_clear_handle_id (&self->timer, g_source_remove);
   g_clear_pointer (&self->round, g_ptr_array_unref);

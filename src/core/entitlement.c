@@ -17,7 +17,7 @@ list_candidates (const AglLockTable *table, const AglSelection *selection)
     }
   else
     {
-      found = g_ptr_array_new_with_free_func ((GDestroyNotify) agl_lock_unref);
+      found = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_lock_unref);
       lock = agl_lock_table_lookup (table, selection->id);
       if (lock != NULL
           && (selection->directory == NULL || agl_directory_equal (lock->directory, selection->directory)))
@@ -44,10 +44,10 @@ set_not_found (GError **error, const AglSelection *selection)
       where = g_strdup_printf (" on \"%s\"", path);
     }
   if (selection->pid != 0)
-    whose = g_strdup_printf (" of process %d", (int) selection->pid);
+    whose = g_strdup_printf (" of process %d", (int)selection->pid);
   if (selection->id != 0)
-    g_set_error (error, AGL_ERROR, AGL_ERROR_NOT_FOUND, "There is no lock %" G_GUINT64_FORMAT "%s%s", selection->id,
-                 whose != NULL ? whose : "", where != NULL ? where : "");
+    g_set_error (error, AGL_ERROR, AGL_ERROR_NOT_FOUND, "There is no lock %" G_GUINT64_FORMAT "%s%s",
+                 selection->id, whose != NULL ? whose : "", where != NULL ? where : "");
   else
     g_set_error (error, AGL_ERROR, AGL_ERROR_NOT_FOUND, "There is no lock%s%s", whose != NULL ? whose : "",
                  where != NULL ? where : "");
@@ -60,12 +60,15 @@ set_ambiguous (GError **error, const GPtrArray *locks)
 
   for (guint i = 0; i < locks->len; i++)
     g_string_append_printf (ids, "%s%" G_GUINT64_FORMAT, i > 0 ? ", " : "",
-                            ((const AglLock *) g_ptr_array_index (locks, i))->id);
-  g_set_error (error, AGL_ERROR, AGL_ERROR_AMBIGUOUS, "Several locks are meant: %s; name one by its id", ids->str);
+                            ((const AglLock *)g_ptr_array_index (locks, i))->id);
+  g_set_error (error, AGL_ERROR, AGL_ERROR_AMBIGUOUS, "Several locks are meant: %s; name one by its id",
+               ids->str);
 }
 
 AglLock *
-agl_entitlement_select (const AglLockTable *table, const AglAsker *asker, const AglSelection *selection,
+agl_entitlement_select (const AglLockTable *table,
+                        const AglAsker *asker,
+                        const AglSelection *selection,
                         GError **error)
 {
   g_autoptr (GPtrArray) locks = list_candidates (table, selection);
@@ -78,7 +81,7 @@ agl_entitlement_select (const AglLockTable *table, const AglAsker *asker, const 
 
   /* Named by its id or holder, a lock is meant whoever's it is: whether that may be done is judged next. */
   for (guint i = locks->len; selection->id == 0 && selection->pid == 0 && !asker->privileged && i > 0; i--)
-    if (((AglLock *) g_ptr_array_index (locks, i - 1))->uid != asker->uid)
+    if (((AglLock *)g_ptr_array_index (locks, i - 1))->uid != asker->uid)
       g_ptr_array_remove_index (locks, i - 1);
 
   if (locks->len == 1)
@@ -106,8 +109,8 @@ is_own (const AglLock *lock, const AglAsker *asker)
 }
 
 gboolean
-agl_entitlement_judge (const AglLock *lock, const AglAsker *asker, gboolean force, AglReleaseReason *reason,
-                       GError **error)
+agl_entitlement_judge (
+    const AglLock *lock, const AglAsker *asker, gboolean force, AglReleaseReason *reason, GError **error)
 {
   g_autofree char *path = NULL;
 
@@ -120,16 +123,17 @@ agl_entitlement_judge (const AglLock *lock, const AglAsker *asker, gboolean forc
   if (lock->uid != asker->uid && !asker->privileged)
     {
       g_set_error (error, AGL_ERROR, AGL_ERROR_NOT_PERMITTED,
-                   "Lock %" G_GUINT64_FORMAT " on \"%s\" is of user %u; only a privileged user may end it", lock->id,
-                   path, (guint) lock->uid);
+                   "Lock %" G_GUINT64_FORMAT " on \"%s\" is of user %u; only a privileged user may end it",
+                   lock->id, path, (guint)lock->uid);
       return FALSE;
     }
   if (!lock->manual && !force)
     {
       g_set_error (error, AGL_ERROR, AGL_ERROR_HOLDER_ALIVE,
-                   "Lock %" G_GUINT64_FORMAT " on \"%s\" is held by %s (pid %d), which is alive and is not you; "
+                   "Lock %" G_GUINT64_FORMAT
+                   " on \"%s\" is held by %s (pid %d), which is alive and is not you; "
                    "end that process, or release with force",
-                   lock->id, path, lock->command, (int) lock->token.pid);
+                   lock->id, path, lock->command, (int)lock->token.pid);
       return FALSE;
     }
   *reason = AGL_RELEASE_FORCED;

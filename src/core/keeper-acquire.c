@@ -95,12 +95,12 @@ set_not_in_directory (GError **error, const AglRequest *request, const AglSighti
     g_set_error (error, AGL_ERROR, AGL_ERROR_NOT_IN_DIRECTORY,
                  "Whether %s (pid %d) works in \"%s\" cannot be told; its working directory cannot be read. "
                  "Pass follow-cwd=false to lock it for as long as the process lives",
-                 command, (int) pid, directory);
+                 command, (int)pid, directory);
   else
     g_set_error (error, AGL_ERROR, AGL_ERROR_NOT_IN_DIRECTORY,
                  "%s (pid %d) works in \"%s\", not in \"%s\"; change there first, "
                  "or pass follow-cwd=false to lock it for as long as the process lives",
-                 command, (int) pid, cwd != NULL ? cwd : "?", directory);
+                 command, (int)pid, cwd != NULL ? cwd : "?", directory);
 }
 
 static void
@@ -109,7 +109,7 @@ set_holder_died (GError **error, const AglRequest *request)
   g_autofree char *directory = agl_text_escape (agl_directory_get_path (request->directory), -1);
 
   g_set_error (error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS, "Process %d, which was to hold \"%s\", is dead",
-               (int) agl_process_get_pid (request->holder), directory);
+               (int)agl_process_get_pid (request->holder), directory);
 }
 
 /* Judges what was seen. Unknown is no proof that it is there, so it grants nothing. */
@@ -155,7 +155,8 @@ agl_keeper_is_ready (const AglRequest *request, gpointer user_data, GError **err
 {
   g_auto (AglSighting) sighting = { 0 };
 
-  /* Where only a blocking look would tell, what was seen when the request came stands: the rounds go on asking. */
+  /* Where only a blocking look would tell, what was seen when the request came stands: the rounds go on
+   * asking. */
   if (!sight_now (request, &sighting, NULL))
     sighting.cwd = AGL_CWD_IGNORED;
   return judge (request, &sighting, error);
@@ -169,7 +170,7 @@ set_timed_out (GError **error, AglPending *self)
 
   agl_set_held_error (&held, self->request, agl_waiter_get_blockers (self->waiter));
   g_set_error (error, AGL_ERROR, AGL_ERROR_TIMED_OUT, "Waited %.3g s in vain: %s",
-               (double) self->request->timeout_msec / 1000, held->message);
+               (double)self->request->timeout_msec / 1000, held->message);
 }
 
 static gboolean
@@ -204,7 +205,7 @@ start_waiting (AglPending *self, AglWaiter *waiter)
   agl_waiter_set_data (waiter, self);
   keeper->counters[AGL_COUNTER_WAITED]++;
   if (self->request->timeout_msec >= 0)
-    self->timeout = g_timeout_add ((guint) MIN (self->request->timeout_msec, G_MAXUINT), on_timeout, self);
+    self->timeout = g_timeout_add ((guint)MIN (self->request->timeout_msec, G_MAXUINT), on_timeout, self);
   agl_keeper_settle (keeper);
 }
 
@@ -220,8 +221,8 @@ transfer (AglPending *self)
     g_set_error (&error, AGL_ERROR, AGL_ERROR_NOT_FOUND,
                  "Lock %" G_GUINT64_FORMAT " was released before it could be handed over", lock->id);
   else
-    agl_lock_table_transfer (keeper->table, lock, request->holder, request->uid, request->follow_cwd, request->cwd,
-                             &error);
+    agl_lock_table_transfer (keeper->table, lock, request->holder, request->uid, request->follow_cwd,
+                             request->cwd, &error);
   answer (self, error == NULL ? lock : NULL, error);
   agl_keeper_settle (keeper);
 }
@@ -332,7 +333,8 @@ agl_keeper_acquire (AglKeeper *self, AglRequest *request, AglKeeperDone done, gp
 }
 
 void
-agl_keeper_transfer (AglKeeper *self, AglLock *lock, AglRequest *request, AglKeeperDone done, gpointer user_data)
+agl_keeper_transfer (
+    AglKeeper *self, AglLock *lock, AglRequest *request, AglKeeperDone done, gpointer user_data)
 {
   AglPending *pending = pending_new (self, request, done, user_data);
 
@@ -387,8 +389,9 @@ agl_keeper_cancel (AglKeeper *self, gpointer client, const char *ticket)
 {
   const ClientTicket wanted = { client, ticket };
   g_autoptr (GPtrArray) found = collect (self, is_of_client, &wanted);
-  g_autoptr (GError) why = g_error_new_literal (
-      AGL_ERROR, AGL_ERROR_CANCELLED, ticket != NULL ? "The wait was cancelled by its ticket" : "The caller hung up");
+  g_autoptr (GError) why =
+      g_error_new_literal (AGL_ERROR, AGL_ERROR_CANCELLED,
+                           ticket != NULL ? "The wait was cancelled by its ticket" : "The caller hung up");
   guint ended = 0;
 
   for (guint i = 0; i < found->len; i++)
@@ -473,8 +476,9 @@ void
 agl_keeper_drop_all (AglKeeper *self)
 {
   g_autoptr (GPtrArray) found = collect (self, is_any, NULL);
-  g_autoptr (GError) why = g_error_new_literal (
-      AGL_ERROR, AGL_ERROR_UNAVAILABLE, "The service is stopping; what is held stays held. Ask again in a moment");
+  g_autoptr (GError) why =
+      g_error_new_literal (AGL_ERROR, AGL_ERROR_UNAVAILABLE,
+                           "The service is stopping; what is held stays held. Ask again in a moment");
 
   for (guint i = 0; i < found->len; i++)
     {

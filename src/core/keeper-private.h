@@ -4,7 +4,8 @@
 #include "core/keeper.h"
 #include "core/process-watch.h"
 
-/* Shared by keeper.c (a lock's life), keeper-acquire.c (a request's life) and keeper-restore.c (a restart). */
+/* Shared by keeper.c (a lock's life), keeper-acquire.c (a request's life) and keeper-restore.c (a restart).
+ */
 struct _AglKeeper
 {
   AglLockStore *store;
@@ -15,11 +16,11 @@ struct _AglKeeper
   AglProcessWatch *watch;
   AglCwdCheck *check;
   AglAgentCatalog *catalog;
-  GHashTable *pending;   /* set of AglPending: requests that have not been answered */
-  GPtrArray *restored;   /* AglSavedLock that are over and not yet told */
+  GHashTable *pending;    /* set of AglPending: requests that have not been answered */
+  GPtrArray *restored;    /* AglSavedLock that are over and not yet told */
   GPtrArray *unforgotten; /* AglSavedLock whose end could not be written yet */
-  GHashTable *outsiders; /* set of AglProcess watched because somebody waits for them */
-  guint retry_timer;     /* for unforgotten */
+  GHashTable *outsiders;  /* set of AglProcess watched because somebody waits for them */
+  guint retry_timer;      /* for unforgotten */
   guint expiry_timer;
   gint64 next_expiry_usec; /* wall clock, what the timer is set for; 0: none */
   gint64 grace_msec;

@@ -9,13 +9,14 @@ is_proven_dead (AglSavedLock *saved)
   g_autoptr (GError) error = NULL;
   AglLock *lock = saved->lock;
 
-  if (saved->world == AGL_WORLD_OTHER_BOOT)
+  if (!saved->same_boot)
     return TRUE;
-  if (saved->world == AGL_WORLD_OTHER_NAMESPACE)
+  if (!saved->same_world)
     {
-      g_warning ("Lock %" G_GUINT64_FORMAT " was taken in another PID namespace: kept, since whether process %d "
+      g_warning ("Lock %" G_GUINT64_FORMAT
+                 " was taken in another PID namespace: kept, since whether process %d "
                  "lives cannot be told from here",
-                 lock->id, (int) lock->token.pid);
+                 lock->id, (int)lock->token.pid);
       return FALSE;
     }
   lock->holder = agl_process_reopen (&lock->token, &error);
@@ -34,7 +35,8 @@ put_off (AglKeeper *self, AglSavedLock *saved, AglReleaseReason reason)
 
   saved->reason = reason;
   if (!saved->over && !agl_lock_store_forget (self->store, saved->lock, reason, &error))
-    g_warning ("The end of lock %" G_GUINT64_FORMAT " is not on disk yet: %s", saved->lock->id, error->message);
+    g_warning ("The end of lock %" G_GUINT64_FORMAT " is not on disk yet: %s", saved->lock->id,
+               error->message);
   saved->over = TRUE;
   g_ptr_array_add (self->restored, saved);
 }
@@ -99,7 +101,7 @@ agl_keeper_announce_restored (AglKeeper *self)
 {
   g_autoptr (GPtrArray) restored = g_steal_pointer (&self->restored);
 
-  self->restored = g_ptr_array_new_with_free_func ((GDestroyNotify) agl_saved_lock_free);
+  self->restored = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_saved_lock_free);
   for (guint i = 0; i < restored->len; i++)
     {
       AglSavedLock *saved = g_ptr_array_index (restored, i);

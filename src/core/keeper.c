@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/keeper-private.h"
+#include "core/occupants.h"
 
 /* How soon the disk is asked again about the end of a lock that it could not take down. */
 #define RETRY_SEC 5
@@ -69,7 +70,7 @@ holds_there (pid_t pid, gpointer user_data)
   const GPtrArray *locks = user_data;
 
   for (guint i = 0; i < locks->len; i++)
-    if (((AglLock *) g_ptr_array_index (locks, i))->token.pid == pid)
+    if (((AglLock *)g_ptr_array_index (locks, i))->token.pid == pid)
       return TRUE;
   return FALSE;
 }
@@ -85,7 +86,8 @@ on_look (const AglRequest *request, gpointer user_data)
   if (agl_agent_catalog_size (self->catalog) == 0)
     return NULL;
   locks = agl_lock_table_list_directory (self->table, request->directory);
-  found = agl_occupants_find_agents (request->directory, request->holder, self->catalog, holds_there, locks, &error);
+  found = agl_occupants_find_agents (request->directory, request->holder, self->catalog, holds_there, locks,
+                                     &error);
   if (found == NULL)
     g_warning ("Cannot look for unregistered agents: %s", error->message);
   return found;
@@ -143,8 +145,8 @@ on_queue_changed (gpointer user_data)
   self->hooks.counts (self->user_data);
 }
 
-/* Somebody may wait for unregistered agents: their death is told by the same watch, their leaving is seen by the
- * rounds. */
+/* Somebody may wait for unregistered agents: their death is told by the same watch, their leaving is seen by
+ * the rounds. */
 static void
 watch_outsiders (AglKeeper *self)
 {
@@ -158,7 +160,7 @@ watch_outsiders (AglKeeper *self)
       const AglBlockers *blockers = agl_waiter_get_blockers (g_ptr_array_index (waiters, i));
 
       for (guint j = 0; blockers->outsiders != NULL && j < blockers->outsiders->len; j++)
-        g_hash_table_add (wanted, ((AglOutsider *) g_ptr_array_index (blockers->outsiders, j))->process);
+        g_hash_table_add (wanted, ((AglOutsider *)g_ptr_array_index (blockers->outsiders, j))->process);
     }
   g_hash_table_iter_init (&iter, self->outsiders);
   while (g_hash_table_iter_next (&iter, &process, NULL))
@@ -169,7 +171,8 @@ watch_outsiders (AglKeeper *self)
       }
   g_hash_table_iter_init (&iter, wanted);
   while (g_hash_table_iter_next (&iter, &process, NULL))
-    if (!g_hash_table_contains (self->outsiders, process) && agl_process_watch_add (self->watch, process, NULL))
+    if (!g_hash_table_contains (self->outsiders, process)
+        && agl_process_watch_add (self->watch, process, NULL))
       g_hash_table_add (self->outsiders, agl_process_ref (process));
 }
 
@@ -211,7 +214,8 @@ agl_keeper_end (AglKeeper *self, AglLock *lock, AglReleaseReason reason)
     {
       AglSavedLock *saved = g_new0 (AglSavedLock, 1);
 
-      /* It is proven over, so nobody is kept out by it; the file would only be judged again after a restart. */
+      /* It is proven over, so nobody is kept out by it; the file would only be judged again after a restart.
+       */
       g_warning ("The end of lock %" G_GUINT64_FORMAT " is not on disk yet: %s", lock->id, error->message);
       saved->lock = agl_lock_ref (lock);
       saved->reason = reason;
@@ -235,7 +239,7 @@ static gboolean
 is_unforgotten (AglKeeper *self, guint64 id)
 {
   for (guint i = 0; i < self->unforgotten->len; i++)
-    if (((AglSavedLock *) g_ptr_array_index (self->unforgotten, i))->lock->id == id)
+    if (((AglSavedLock *)g_ptr_array_index (self->unforgotten, i))->lock->id == id)
       return TRUE;
   return FALSE;
 }
@@ -279,7 +283,7 @@ agl_keeper_arm_expiry (AglKeeper *self, gint64 expires_at_usec)
   g_clear_handle_id (&self->expiry_timer, g_source_remove);
   self->next_expiry_usec = expires_at_usec;
   left_msec = (expires_at_usec - g_get_real_time ()) / 1000 + 1;
-  self->expiry_timer = g_timeout_add ((guint) CLAMP (left_msec, 0, MAX_EXPIRY_SLEEP_MSEC), on_expiry, self);
+  self->expiry_timer = g_timeout_add ((guint)CLAMP (left_msec, 0, MAX_EXPIRY_SLEEP_MSEC), on_expiry, self);
 }
 
 static void
@@ -323,7 +327,7 @@ agl_keeper_configure (AglKeeper *self, const AglKeeperSettings *settings)
 {
   self->grace_msec = settings->cwd_grace_msec;
   agl_lock_table_set_limits (self->table, settings->max_locks_per_user, settings->max_waiters_per_user);
-  agl_cwd_check_set_times (self->check, (guint) settings->cwd_check_msec, (guint) settings->cwd_grace_msec);
+  agl_cwd_check_set_times (self->check, (guint)settings->cwd_check_msec, (guint)settings->cwd_grace_msec);
 }
 
 void
@@ -354,8 +358,8 @@ agl_keeper_get_counter (AglKeeper *self, guint counter)
 }
 
 AglKeeper *
-agl_keeper_new (AglLockStore *store, AglWorker *worker, const AglKeeperHooks *hooks, gpointer user_data,
-                GError **error)
+agl_keeper_new (
+    AglLockStore *store, AglWorker *worker, const AglKeeperHooks *hooks, gpointer user_data, GError **error)
 {
   static const AglLockTableHooks table_hooks = {
     .commit = on_commit,
@@ -390,10 +394,10 @@ agl_keeper_new (AglLockStore *store, AglWorker *worker, const AglKeeperHooks *ho
   self->check = agl_cwd_check_new (self->table, worker, &check_hooks, self);
   self->catalog = agl_agent_catalog_new ();
   self->pending = g_hash_table_new (NULL, NULL);
-  self->restored = g_ptr_array_new_with_free_func ((GDestroyNotify) agl_saved_lock_free);
-  self->unforgotten = g_ptr_array_new_with_free_func ((GDestroyNotify) agl_saved_lock_free);
-  self->outsiders
-      = g_hash_table_new_full (agl_process_hash, agl_process_equal, (GDestroyNotify) agl_process_unref, NULL);
+  self->restored = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_saved_lock_free);
+  self->unforgotten = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_saved_lock_free);
+  self->outsiders =
+      g_hash_table_new_full (agl_process_hash, agl_process_equal, (GDestroyNotify)agl_process_unref, NULL);
   return self;
 }
 

@@ -29,8 +29,8 @@ typedef struct
 } AglKeeperHooks;
 
 /* @store, @worker: borrowed. @hooks is copied. Errors: AGL_ERROR_UNAVAILABLE. */
-AglKeeper *agl_keeper_new (AglLockStore *store, AglWorker *worker, const AglKeeperHooks *hooks, gpointer user_data,
-                           GError **error);
+AglKeeper *agl_keeper_new (
+    AglLockStore *store, AglWorker *worker, const AglKeeperHooks *hooks, gpointer user_data, GError **error);
 /* Releases nothing: what is on disk stays held. Waiters are told AGL_ERROR_UNAVAILABLE. */
 void agl_keeper_free (AglKeeper *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglKeeper, agl_keeper_free)
@@ -39,13 +39,14 @@ void agl_keeper_configure (AglKeeper *self, const AglKeeperSettings *settings);
 void agl_keeper_set_catalog (AglKeeper *self, AglAgentCatalog *catalog);
 AglAgentCatalog *agl_keeper_get_catalog (AglKeeper *self); /* (transfer none) */
 
-/* Takes up what the store holds, each lock against the kernel: alive goes on, dead is over, what cannot be told
- * is kept and marked `unknown`. To be called once, before anything else is asked.
- * What is over is told by agl_keeper_announce_restored(), when somebody can hear it. */
+/* Takes up what the store holds, each lock against the kernel: alive goes on, dead is over, what cannot be
+ * told is kept and marked `unknown`. To be called once, before anything else is asked. What is over is told
+ * by agl_keeper_announce_restored(), when somebody can hear it. */
 gboolean agl_keeper_restore (AglKeeper *self, GError **error);
 void agl_keeper_announce_restored (AglKeeper *self);
 
-/* @lock: NULL with @error. Called exactly once for each acquire and transfer, it may be before that returns. */
+/* @lock: NULL with @error. Called exactly once for each acquire and transfer, it may be before that returns.
+ */
 typedef void (*AglKeeperDone) (AglLock *lock, const GError *error, gpointer user_data);
 
 /* Errors: those of agl_lock_table_acquire, and AGL_ERROR_NO_SUCH_PROCESS, AGL_ERROR_NOT_IN_DIRECTORY,
@@ -53,17 +54,18 @@ typedef void (*AglKeeperDone) (AglLock *lock, const GError *error, gpointer user
 void agl_keeper_acquire (AglKeeper *self, AglRequest *request, AglKeeperDone done, gpointer user_data);
 
 /* Hands @lock to the holder of @request, of which only asker, holder, uid and follow_cwd count. */
-void agl_keeper_transfer (AglKeeper *self, AglLock *lock, AglRequest *request, AglKeeperDone done,
-                          gpointer user_data);
+void agl_keeper_transfer (
+    AglKeeper *self, AglLock *lock, AglRequest *request, AglKeeperDone done, gpointer user_data);
 
-/* Others hear of it, and waiters get their turn, in agl_keeper_settle(), which the caller calls once it has replied.
- * Errors: AGL_ERROR_UNAVAILABLE: it is still held. */
+/* Others hear of it, and waiters get their turn, in agl_keeper_settle(), which the caller calls once it has
+ * replied. Errors: AGL_ERROR_UNAVAILABLE: it is still held. */
 gboolean agl_keeper_release (AglKeeper *self, AglLock *lock, AglReleaseReason reason, GError **error);
 
 /* Tells the hooks what has happened, lets waiters in, starts and stops what has to run. */
 void agl_keeper_settle (AglKeeper *self);
 
-/* Ends the waits of @client that go by @ticket, or all of its waits (NULL), with AGL_ERROR_CANCELLED. How many. */
+/* Ends the waits of @client that go by @ticket, or all of its waits (NULL), with AGL_ERROR_CANCELLED. How
+ * many. */
 guint agl_keeper_cancel (AglKeeper *self, gpointer client, const char *ticket);
 
 void agl_keeper_announced (AglKeeper *self, guint64 id);

@@ -22,8 +22,8 @@ is_same (const struct stat *a, const struct stat *b)
   return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* The numbers that a process goes by, from our namespace to its own, innermost last (NSpid, proc(5); readable for
- * everybody). How many; *innermost is the last. 0 when it cannot be read. */
+/* The numbers that a process goes by, from our namespace to its own, innermost last (NSpid, proc(5); readable
+ * for everybody). How many; *innermost is the last. 0 when it cannot be read. */
 static guint
 read_numbers (const char *pid, pid_t *innermost)
 {
@@ -45,7 +45,7 @@ read_numbers (const char *pid, pid_t *innermost)
 
       if (end == line)
         return count;
-      *innermost = (pid_t) number;
+      *innermost = (pid_t)number;
       count++;
       line = end;
     }
@@ -65,7 +65,7 @@ search (const struct stat *namespace, pid_t pid)
 
       if (g_ascii_isdigit (*name) && read_namespace (name, &st) && is_same (&st, namespace)
           && read_numbers (name, &inner) > 0 && inner == pid)
-        return (pid_t) strtol (name, NULL, 10);
+        return (pid_t)strtol (name, NULL, 10);
     }
   return -1;
 }
@@ -73,7 +73,7 @@ search (const struct stat *namespace, pid_t pid)
 pid_t
 agl_process_namespace_translate (const AglProcess *viewer, pid_t pid, GError **error)
 {
-  g_autofree char *viewer_pid = g_strdup_printf ("%d", (int) agl_process_get_pid (viewer));
+  g_autofree char *viewer_pid = g_strdup_printf ("%d", (int)agl_process_get_pid (viewer));
   struct stat namespace;
   pid_t inner, here = -1;
 
@@ -83,8 +83,9 @@ agl_process_namespace_translate (const AglProcess *viewer, pid_t pid, GError **e
   if (read_namespace (viewer_pid, &namespace))
     here = search (&namespace, pid);
   if (here <= 0)
-    g_set_error (error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS,
-                 "No process %d can be told in the PID namespace of the caller (pid %s here); pass a pidfd instead",
-                 (int) pid, viewer_pid);
+    g_set_error (
+        error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS,
+        "No process %d can be told in the PID namespace of the caller (pid %s here); pass a pidfd instead",
+        (int)pid, viewer_pid);
   return here;
 }

@@ -22,7 +22,8 @@ on_directory (AglCall *call)
   request->directory = agl_directory_ref (call->directory);
   /* The caller may have hung up while a filesystem kept its call. */
   if (call->caller->is_gone)
-    agl_call_fail (call, g_error_new_literal (AGL_ERROR, AGL_ERROR_CANCELLED, "The caller hung up"), AGL_CALL_FINAL);
+    agl_call_fail (call, g_error_new_literal (AGL_ERROR, AGL_ERROR_CANCELLED, "The caller hung up"),
+                   AGL_CALL_FINAL);
   else
     agl_keeper_acquire (call->service->keeper, request, on_done, call);
 }
@@ -38,14 +39,16 @@ set_holder (AglCall *call, const AglAcquireOptions *options, AglCallAppeal *appe
     return TRUE;
   if (options->pid != 0 || options->pidfd >= 0)
     {
-      request->holder = agl_call_open_process (call, options->pid, options->pidfd, &request->uid, appeal, error);
+      request->holder =
+          agl_call_open_process (call, options->pid, options->pidfd, &request->uid, appeal, error);
       return request->holder != NULL;
     }
   if (call->asker.process == NULL || !agl_process_is_alive (call->asker.process))
     {
-      g_set_error_literal (error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS,
-                           "The calling process is dead or cannot be seen from here, so it cannot hold a lock; "
-                           "name the holder with pid or pidfd");
+      g_set_error_literal (
+          error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS,
+          "The calling process is dead or cannot be seen from here, so it cannot hold a lock; "
+          "name the holder with pid or pidfd");
       return FALSE;
     }
   request->holder = agl_process_ref (call->asker.process);
@@ -72,7 +75,7 @@ agl_acquire_method (AglCall *call)
     agl_process_ref (request->asker.process);
   request->client = call->caller;
   call->data = agl_request_ref (request);
-  call->free_data = (GDestroyNotify) agl_request_unref;
+  call->free_data = (GDestroyNotify)agl_request_unref;
   agl_call_find_directory (call, options.directory_fd,
                            (request->mode & AGL_MODE_SHARED) != 0 ? AGL_ACCESS_SEARCH : AGL_ACCESS_WRITE,
                            on_directory);

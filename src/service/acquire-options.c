@@ -5,10 +5,10 @@
 #include "service/options.h"
 
 static const AglOptionSpec specs[] = {
-  { "pid", "u" },       { "pidfd", "h" },         { "directory-fd", "h" }, { "manual", "b" },
-  { "ttl", "u" },       { "follow-cwd", "b" },    { "shared", "b" },       { "subtree", "b" },
-  { "conflict", "s" },  { "timeout", "u" },       { "ticket", "s" },       { "detect-agents", "b" },
-  { "agent", "s" },     { "session", "s" },       { "reason", "s" },       { NULL },
+  { "pid", "u" },      { "pidfd", "h" },      { "directory-fd", "h" }, { "manual", "b" },
+  { "ttl", "u" },      { "follow-cwd", "b" }, { "shared", "b" },       { "subtree", "b" },
+  { "conflict", "s" }, { "timeout", "u" },    { "ticket", "s" },       { "detect-agents", "b" },
+  { "agent", "s" },    { "session", "s" },    { "reason", "s" },       { NULL },
 };
 
 static gboolean
@@ -30,7 +30,7 @@ parse_conflict (AglOptions *options, AglConflict *conflict, GError **error)
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     if (g_str_equal (given, names[i]))
       {
-        *conflict = (AglConflict) i;
+        *conflict = (AglConflict)i;
         return TRUE;
       }
   return invalid (error, "Option 'conflict' is one of 'fail', 'wait', 'join' and 'steal'");
@@ -51,9 +51,11 @@ check_together (AglOptions *options, gboolean manual, AglConflict conflict, GErr
   if (!agl_options_exclude (options, "pid", "pidfd", error))
     return FALSE;
   if (manual && (agl_options_has (options, "pid") || agl_options_has (options, "pidfd")))
-    return invalid (error, "Options 'manual' and 'pid' or 'pidfd' exclude each other: no process holds a manual lock");
+    return invalid (
+        error, "Options 'manual' and 'pid' or 'pidfd' exclude each other: no process holds a manual lock");
   if (manual && agl_options_get_boolean (options, "follow-cwd", FALSE))
-    return invalid (error, "Options 'manual' and 'follow-cwd' exclude each other: no process holds a manual lock");
+    return invalid (error,
+                    "Options 'manual' and 'follow-cwd' exclude each other: no process holds a manual lock");
   if (!manual && agl_options_has (options, "ttl"))
     return invalid (error, "Option 'ttl' goes with 'manual' only: other locks end with their process");
   if (agl_options_has (options, "ttl") && agl_options_get_uint32 (options, "ttl", 0) == 0)
@@ -64,7 +66,10 @@ check_together (AglOptions *options, gboolean manual, AglConflict conflict, GErr
 }
 
 gboolean
-agl_acquire_options_parse (GVariant *options_variant, gboolean detect_agents, AglAcquireOptions *out, GError **error)
+agl_acquire_options_parse (GVariant *options_variant,
+                           gboolean detect_agents,
+                           AglAcquireOptions *out,
+                           GError **error)
 {
   g_autoptr (AglRequest) request = agl_request_new ();
   g_autoptr (GHashTable) options = agl_options_parse (options_variant, specs, error);
@@ -85,8 +90,8 @@ agl_acquire_options_parse (GVariant *options_variant, gboolean detect_agents, Ag
   request->follow_cwd = !manual && agl_options_get_boolean (options, "follow-cwd", TRUE);
   request->detect_agents = agl_options_get_boolean (options, "detect-agents", detect_agents);
   request->ttl_sec = agl_options_get_uint32 (options, "ttl", 0);
-  request->timeout_msec
-      = agl_options_has (options, "timeout") ? (gint64) agl_options_get_uint32 (options, "timeout", 0) : -1;
+  request->timeout_msec =
+      agl_options_has (options, "timeout") ? (gint64)agl_options_get_uint32 (options, "timeout", 0) : -1;
 
   out->pid = pid;
   out->pidfd = agl_options_get_handle (options, "pidfd");

@@ -55,8 +55,8 @@ static void
 on_checked (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (PolkitAuthorizationResult) authorization
-      = polkit_authority_check_authorization_finish (POLKIT_AUTHORITY (source), result, &error);
+  g_autoptr (PolkitAuthorizationResult) authorization =
+      polkit_authority_check_authorization_finish (POLKIT_AUTHORITY (source), result, &error);
 
   if (authorization == NULL)
     g_message ("polkit did not answer, so the override is refused: %s", error->message);
@@ -87,8 +87,8 @@ on_authority (GObject *source, GAsyncResult *result, gpointer user_data)
 #endif
 
 void
-agl_authority_check (AglAuthority *self, AglCaller *caller, gboolean interactive, AglAuthorityFunc func,
-                     gpointer user_data)
+agl_authority_check (
+    AglAuthority *self, AglCaller *caller, gboolean interactive, AglAuthorityFunc func, gpointer user_data)
 {
   if (caller->asker.privileged || caller->name == NULL || self->scope != AGL_SCOPE_SYSTEM)
     {

@@ -5,7 +5,7 @@
 
 /* From a restarting bus's first moment to one that stays away: how long until the next attempt. */
 #define FIRST_RETRY_MSEC 100
-#define LAST_RETRY_MSEC 10000
+#define LAST_RETRY_MSEC  10000
 
 struct _AglBusDoor
 {
@@ -56,7 +56,8 @@ disconnect (AglBusDoor *self)
     return;
   g_signal_handlers_disconnect_by_data (self->connection, self);
   g_clear_handle_id (&self->name, g_bus_unown_name);
-  if (g_dbus_interface_skeleton_has_connection (G_DBUS_INTERFACE_SKELETON (self->service->object), self->connection))
+  if (g_dbus_interface_skeleton_has_connection (G_DBUS_INTERFACE_SKELETON (self->service->object),
+                                                self->connection))
     g_dbus_interface_skeleton_unexport_from_connection (G_DBUS_INTERFACE_SKELETON (self->service->object),
                                                         self->connection);
   agl_callers_drop_connection (self->service->callers, self->connection);
@@ -90,7 +91,8 @@ on_name_lost (GDBusConnection *connection, const char *name, gpointer user_data)
 
   /* A closed connection is on_closed's. */
   if (connection != NULL && !g_dbus_connection_is_closed (connection))
-    g_warning ("%s is owned by another instance on this bus; serving the direct socket until it is free", name);
+    g_warning ("%s is owned by another instance on this bus; serving the direct socket until it is free",
+               name);
   settle (self);
 }
 
@@ -118,10 +120,10 @@ on_connected (GObject *source, GAsyncResult *result, gpointer user_data)
   self->connection = g_steal_pointer (&connection);
   g_dbus_connection_set_exit_on_close (self->connection, FALSE);
   g_signal_connect (self->connection, "closed", G_CALLBACK (on_closed), self);
-  self->name = g_bus_own_name_on_connection (
-      self->connection, AGL_BUS_NAME,
-      G_BUS_NAME_OWNER_FLAGS_ALLOW_REPLACEMENT | (self->replace ? G_BUS_NAME_OWNER_FLAGS_REPLACE : 0),
-      on_name_acquired, on_name_lost, self, NULL);
+  self->name = g_bus_own_name_on_connection (self->connection, AGL_BUS_NAME,
+                                             G_BUS_NAME_OWNER_FLAGS_ALLOW_REPLACEMENT
+                                                 | (self->replace ? G_BUS_NAME_OWNER_FLAGS_REPLACE : 0),
+                                             on_name_acquired, on_name_lost, self, NULL);
   if (g_dbus_connection_is_closed (self->connection))
     on_closed (self->connection, TRUE, NULL, self);
 }
@@ -129,9 +131,10 @@ on_connected (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 connect_to_bus (AglBusDoor *self)
 {
-  g_dbus_connection_new_for_address (
-      self->address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
-      NULL, self->cancellable, on_connected, self);
+  g_dbus_connection_new_for_address (self->address,
+                                     G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT
+                                         | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
+                                     NULL, self->cancellable, on_connected, self);
 }
 
 /* Not g_dbus_address_get_for_bus_sync() for the session: it would start a bus where there is none. */

@@ -79,7 +79,8 @@ on_authority (gboolean allowed, gpointer user_data)
 void
 agl_call_fail (AglCall *call, GError *error, AglCallAppeal how)
 {
-  GDBusMessageFlags flags = g_dbus_message_get_flags (g_dbus_method_invocation_get_message (call->invocation));
+  GDBusMessageFlags flags =
+      g_dbus_message_get_flags (g_dbus_method_invocation_get_message (call->invocation));
   Appeal *appeal;
 
   if (how == AGL_CALL_FINAL || call->asked_authority || call->asker.privileged
@@ -93,7 +94,8 @@ agl_call_fail (AglCall *call, GError *error, AglCallAppeal how)
   appeal->call = call;
   appeal->refusal = error;
   agl_authority_check (call->service->authority, call->caller,
-                       (flags & G_DBUS_MESSAGE_FLAGS_ALLOW_INTERACTIVE_AUTHORIZATION) != 0, on_authority, appeal);
+                       (flags & G_DBUS_MESSAGE_FLAGS_ALLOW_INTERACTIVE_AUTHORIZATION) != 0, on_authority,
+                       appeal);
 }
 
 static void
@@ -119,8 +121,12 @@ on_identified (AglCaller *caller, const GError *error, gpointer user_data)
 }
 
 void
-agl_call_start (AglService *service, GDBusMethodInvocation *invocation, AglCallStep body, guint64 id,
-                const char *text, GVariant *options)
+agl_call_start (AglService *service,
+                GDBusMethodInvocation *invocation,
+                AglCallStep body,
+                guint64 id,
+                const char *text,
+                GVariant *options)
 {
   AglCall *call = g_new0 (AglCall, 1);
 
@@ -145,8 +151,8 @@ agl_call_take_fd (AglCall *call, gint32 index, const char *key, GError **error)
 
   if (fds == NULL || index < 0 || index >= g_unix_fd_list_get_length (fds))
     {
-      g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_OPTION, "Option '%s' names a descriptor that was not passed",
-                   key);
+      g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_OPTION,
+                   "Option '%s' names a descriptor that was not passed", key);
       return -1;
     }
   fd = g_unix_fd_list_get (fds, index, &local);
@@ -181,7 +187,8 @@ search_in_thread (gpointer input, GError **error)
 {
   const Search *search = input;
 
-  return agl_directory_find (search->subject, search->path, search->fd, search->access, AGL_PATIENCE_BLOCK, error);
+  return agl_directory_find (search->subject, search->path, search->fd, search->access, AGL_PATIENCE_BLOCK,
+                             error);
 }
 
 static gboolean
@@ -218,8 +225,8 @@ find_directory (AglCall *call, gint32 fd_index, AglAccess access)
           return;
         }
     }
-  call->directory
-      = agl_directory_find (call->caller->subject, call->text, fd, access, AGL_PATIENCE_NONE, &error);
+  call->directory =
+      agl_directory_find (call->caller->subject, call->text, fd, access, AGL_PATIENCE_NONE, &error);
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
     {
       search = g_new0 (Search, 1);
@@ -228,7 +235,7 @@ find_directory (AglCall *call, gint32 fd_index, AglAccess access)
       search->fd = fd;
       search->access = access;
       agl_worker_push (call->service->worker, call->asker.uid, search_in_thread, search, search_free,
-                       (GDestroyNotify) agl_directory_unref, on_found, call);
+                       (GDestroyNotify)agl_directory_unref, on_found, call);
       return;
     }
   if (fd >= 0)
@@ -259,11 +266,12 @@ pid_t
 agl_call_translate_pid (AglCall *call, guint32 pid, GError **error)
 {
   if (call->asker.process != NULL)
-    return agl_process_namespace_translate (call->asker.process, (pid_t) pid, error);
-  g_set_error (error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS,
-               "Which process %u is cannot be told: the caller lives in a PID namespace that the service cannot "
-               "see into; pass a pidfd instead",
-               pid);
+    return agl_process_namespace_translate (call->asker.process, (pid_t)pid, error);
+  g_set_error (
+      error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS,
+      "Which process %u is cannot be told: the caller lives in a PID namespace that the service cannot "
+      "see into; pass a pidfd instead",
+      pid);
   return -1;
 }
 
@@ -289,8 +297,8 @@ open_process (AglCall *call, guint32 pid, gint32 pidfd_index, GError **error)
 }
 
 AglProcess *
-agl_call_open_process (AglCall *call, guint32 pid, gint32 pidfd_index, uid_t *uid, AglCallAppeal *appeal,
-                       GError **error)
+agl_call_open_process (
+    AglCall *call, guint32 pid, gint32 pidfd_index, uid_t *uid, AglCallAppeal *appeal, GError **error)
 {
   g_autoptr (AglProcess) process = open_process (call, pid, pidfd_index, error);
   AglProcessStatus status;
@@ -307,7 +315,7 @@ agl_call_open_process (AglCall *call, guint32 pid, gint32 pidfd_index, uid_t *ui
   *appeal = AGL_CALL_OVERRIDABLE;
   g_set_error (error, AGL_ERROR, AGL_ERROR_NOT_PERMITTED,
                "Process %d is of user %u; only that user, or a privileged one, may have it hold a lock",
-               (int) agl_process_get_pid (process), (guint) status.effective_uid);
+               (int)agl_process_get_pid (process), (guint)status.effective_uid);
   return NULL;
 }
 

@@ -2,9 +2,9 @@
 #pragma once
 #include "service/service.h"
 
-/* One method call on its way from the door to its reply: who calls, what it names, what it is allowed. A method's
- * body runs once the caller is known, and once more should the authority allow what was refused; it ends in exactly
- * one of agl_call_return and agl_call_fail, now or later. */
+/* One method call on its way from the door to its reply: who calls, what it names, what it is allowed. A
+ * method's body runs once the caller is known, and once more should the authority allow what was refused; it
+ * ends in exactly one of agl_call_return and agl_call_fail, now or later. */
 typedef struct _AglCall AglCall;
 typedef void (*AglCallStep) (AglCall *call);
 
@@ -26,7 +26,7 @@ struct _AglCall
   AglDirectory *directory;
   AglCallStep then; /* after the directory was looked for */
   gboolean may_lack_directory;
-  gpointer data;    /* the method's own */
+  gpointer data; /* the method's own */
   GDestroyNotify free_data;
 };
 
@@ -34,9 +34,14 @@ struct _AglCall
  * Well above what the waiters of one user come to by default, well below what would burden anybody. */
 #define AGL_MAX_CALLS_PER_CALLER 1024
 
-/* Identifies the caller and runs @body. @text, @options: copied, referenced; NULL where the method has none. */
-void agl_call_start (AglService *service, GDBusMethodInvocation *invocation, AglCallStep body, guint64 id,
-                     const char *text, GVariant *options);
+/* Identifies the caller and runs @body. @text, @options: copied, referenced; NULL where the method has none.
+ */
+void agl_call_start (AglService *service,
+                     GDBusMethodInvocation *invocation,
+                     AglCallStep body,
+                     guint64 id,
+                     const char *text,
+                     GVariant *options);
 
 /* @value: floating, the method's reply tuple; NULL for an empty one. Frees @call. */
 void agl_call_return (AglCall *call, GVariant *value);
@@ -48,11 +53,12 @@ typedef enum
   AGL_CALL_OVERRIDABLE
 } AglCallAppeal;
 
-/* Ends the call with @error (taken), or, when it is AGL_ERROR_NOT_PERMITTED and OVERRIDABLE, asks the authority first
- * and runs the body again if that allows it. */
+/* Ends the call with @error (taken), or, when it is AGL_ERROR_NOT_PERMITTED and OVERRIDABLE, asks the
+ * authority first and runs the body again if that allows it. */
 void agl_call_fail (AglCall *call, GError *error, AglCallAppeal appeal);
 
-/* Sets call->directory from call->text or, when @fd_index >= 0, from that descriptor of the message, and goes on with
+/* Sets call->directory from call->text or, when @fd_index >= 0, from that descriptor of the message, and goes
+ * on with
  * @then; or fails the call. In a worker thread when the filesystem might keep us waiting. */
 void agl_call_find_directory (AglCall *call, gint32 fd_index, AglAccess access, AglCallStep then);
 
@@ -65,10 +71,10 @@ pid_t agl_call_translate_pid (AglCall *call, guint32 pid, GError **error);
 /* A copy of the message's descriptor @index; -1 with AGL_ERROR_INVALID_OPTION or AGL_ERROR_UNAVAILABLE. */
 int agl_call_take_fd (AglCall *call, gint32 index, const char *key, GError **error);
 
-/* The process that a call names by @pid (as the caller counts) or @pidfd_index, and its user; checks that the asker may
- * act for it. NULL with an error: *appeal says whether privilege would help. */
-AglProcess *agl_call_open_process (AglCall *call, guint32 pid, gint32 pidfd_index, uid_t *uid,
-                                   AglCallAppeal *appeal, GError **error);
+/* The process that a call names by @pid (as the caller counts) or @pidfd_index, and its user; checks that the
+ * asker may act for it. NULL with an error: *appeal says whether privilege would help. */
+AglProcess *agl_call_open_process (
+    AglCall *call, guint32 pid, gint32 pidfd_index, uid_t *uid, AglCallAppeal *appeal, GError **error);
 
 /* TRUE when the call's asker may read the free texts of @uid's locks. */
 gboolean agl_call_may_read_texts (const AglCall *call, uid_t uid);

@@ -9,7 +9,7 @@
 #include "common/error.h"
 #include "service/socket-door.h"
 
-#define BUS "org.freedesktop.DBus"
+#define BUS      "org.freedesktop.DBus"
 #define BUS_PATH "/org/freedesktop/DBus"
 
 /* A bus that does not answer within this is not going to; its own answer takes well under a millisecond. */
@@ -130,15 +130,20 @@ forget (Entry *entry, const GError *why)
 static void
 forget_gone (Entry *entry)
 {
-  g_autoptr (GError) why
-      = g_error_new_literal (AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS, "The caller hung up before it was identified");
+  g_autoptr (GError) why = g_error_new_literal (AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS,
+                                                "The caller hung up before it was identified");
 
   forget (entry, why);
 }
 
 static void
-on_name_owner_changed (GDBusConnection *connection, const char *sender, const char *path, const char *interface,
-                       const char *signal, GVariant *parameters, gpointer user_data)
+on_name_owner_changed (GDBusConnection *connection,
+                       const char *sender,
+                       const char *path,
+                       const char *interface,
+                       const char *signal,
+                       GVariant *parameters,
+                       gpointer user_data)
 {
   const char *new_owner;
 
@@ -147,11 +152,12 @@ on_name_owner_changed (GDBusConnection *connection, const char *sender, const ch
     forget_gone (user_data);
 }
 
-/* The groups of a process, from its status: what the bus tells differs from implementation to implementation. */
+/* The groups of a process, from its status: what the bus tells differs from implementation to implementation.
+ */
 static GArray *
 read_groups (const AglProcess *process)
 {
-  g_autofree char *path = g_strdup_printf ("/proc/%d/status", (int) agl_process_get_pid (process));
+  g_autofree char *path = g_strdup_printf ("/proc/%d/status", (int)agl_process_get_pid (process));
   g_autofree char *status = NULL;
   GArray *groups = g_array_new (FALSE, FALSE, sizeof (gid_t));
   const char *line;
@@ -169,7 +175,7 @@ read_groups (const AglProcess *process)
 
       while (*line == ' ' || *line == '\t')
         line++;
-      gid = (gid_t) g_ascii_strtoull (line, &end, 10);
+      gid = (gid_t)g_ascii_strtoull (line, &end, 10);
       if (end == line)
         return groups;
       g_array_append_val (groups, gid);
@@ -181,15 +187,15 @@ static AglSubject *
 subject_of (AglCallers *self, AglProcess *process, uid_t uid)
 {
   g_autoptr (GArray) groups = NULL;
-  AglProcessStatus status = { .effective_gid = (gid_t) -1 };
+  AglProcessStatus status = { .effective_gid = (gid_t)-1 };
 
   if (!self->impersonate || process == NULL)
-    return agl_subject_new (process, uid, (gid_t) -1, NULL, 0, FALSE);
+    return agl_subject_new (process, uid, (gid_t)-1, NULL, 0, FALSE);
   groups = read_groups (process);
   /* Without its group it is judged as in none: less may be allowed, never more. */
   agl_process_read_status (process, &status, NULL);
-  return agl_subject_new (process, uid, status.effective_gid, (const gid_t *) (gpointer) groups->data, groups->len,
-                          TRUE);
+  return agl_subject_new (process, uid, status.effective_gid, (const gid_t *)(gpointer)groups->data,
+                          groups->len, TRUE);
 }
 
 static void
@@ -210,8 +216,8 @@ identified (Entry *entry, AglProcess *process, uid_t uid, AglSubject *subject)
 static void
 fail (Entry *entry, const GError *cause)
 {
-  g_autoptr (GError) why = g_error_new (AGL_ERROR, AGL_ERROR_UNAVAILABLE, "The caller cannot be identified: %s",
-                                        cause->message);
+  g_autoptr (GError) why =
+      g_error_new (AGL_ERROR, AGL_ERROR_UNAVAILABLE, "The caller cannot be identified: %s", cause->message);
 
   forget (entry, why);
 }
@@ -262,9 +268,9 @@ confirm (Entry *entry, AglProcess *process, uid_t uid)
   confirmation->entry = entry;
   confirmation->process = process != NULL ? agl_process_ref (process) : NULL;
   confirmation->uid = uid;
-  g_dbus_connection_call (entry->connection, BUS, BUS_PATH, BUS, "NameHasOwner", g_variant_new ("(s)", entry->name),
-                          G_VARIANT_TYPE ("(b)"), G_DBUS_CALL_FLAGS_NONE, BUS_TIMEOUT_MSEC, NULL, on_confirmed,
-                          confirmation);
+  g_dbus_connection_call (entry->connection, BUS, BUS_PATH, BUS, "NameHasOwner",
+                          g_variant_new ("(s)", entry->name), G_VARIANT_TYPE ("(b)"), G_DBUS_CALL_FLAGS_NONE,
+                          BUS_TIMEOUT_MSEC, NULL, on_confirmed, confirmation);
 }
 
 static AglProcess *
@@ -274,8 +280,8 @@ process_from_fd (GVariant *credentials, GUnixFDList *fds)
   gint32 index;
   int fd;
 
-  if (fds == NULL || !g_variant_lookup (credentials, "ProcessFD", "h", &index)
-      || index < 0 || index >= g_unix_fd_list_get_length (fds))
+  if (fds == NULL || !g_variant_lookup (credentials, "ProcessFD", "h", &index) || index < 0
+      || index >= g_unix_fd_list_get_length (fds))
     return NULL;
   fd = g_unix_fd_list_get (fds, index, NULL);
   if (fd < 0)
@@ -308,7 +314,7 @@ take_credentials (Entry *entry, GVariant *credentials, GUnixFDList *fds)
     }
   if (g_variant_lookup (credentials, "ProcessID", "u", &pid) && pid != 0)
     {
-      process = agl_process_open ((pid_t) pid, &error);
+      process = agl_process_open ((pid_t)pid, &error);
       if (process == NULL && !g_error_matches (error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS))
         {
           fail (entry, error);
@@ -324,8 +330,8 @@ on_credentials (GObject *source, GAsyncResult *result, gpointer user_data)
   Entry *entry = user_data;
   g_autoptr (GUnixFDList) fds = NULL;
   g_autoptr (GError) error = NULL;
-  g_autoptr (GVariant) reply
-      = g_dbus_connection_call_with_unix_fd_list_finish (G_DBUS_CONNECTION (source), &fds, result, &error);
+  g_autoptr (GVariant) reply =
+      g_dbus_connection_call_with_unix_fd_list_finish (G_DBUS_CONNECTION (source), &fds, result, &error);
 
   if (entry->callers == NULL)
     ;
@@ -344,14 +350,14 @@ on_credentials (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 ask_bus (Entry *entry)
 {
-  entry->subscription = g_dbus_connection_signal_subscribe (entry->connection, BUS, BUS, "NameOwnerChanged", BUS_PATH,
-                                                            entry->name, G_DBUS_SIGNAL_FLAGS_NONE,
+  entry->subscription = g_dbus_connection_signal_subscribe (entry->connection, BUS, BUS, "NameOwnerChanged",
+                                                            BUS_PATH, entry->name, G_DBUS_SIGNAL_FLAGS_NONE,
                                                             on_name_owner_changed, entry, NULL);
   entry->n_refs++;
   g_dbus_connection_call_with_unix_fd_list (entry->connection, BUS, BUS_PATH, BUS, "GetConnectionCredentials",
                                             g_variant_new ("(s)", entry->name), G_VARIANT_TYPE ("(a{sv})"),
-                                            G_DBUS_CALL_FLAGS_NONE, BUS_TIMEOUT_MSEC, NULL, NULL, on_credentials,
-                                            entry);
+                                            G_DBUS_CALL_FLAGS_NONE, BUS_TIMEOUT_MSEC, NULL, NULL,
+                                            on_credentials, entry);
 }
 
 /* A kernel without SO_PEERPIDFD (before Linux 6.5) gives a number, of the process that connected. */
@@ -398,13 +404,16 @@ entry_new (AglCallers *self, GDBusConnection *connection, const char *name)
 }
 
 void
-agl_callers_identify (AglCallers *self, GDBusMethodInvocation *invocation, AglCallerFunc func, gpointer user_data)
+agl_callers_identify (AglCallers *self,
+                      GDBusMethodInvocation *invocation,
+                      AglCallerFunc func,
+                      gpointer user_data)
 {
   GDBusConnection *connection = g_dbus_method_invocation_get_connection (invocation);
   const AglPeer *peer = agl_socket_door_get_peer (connection);
   const Entry key = {
     .connection = connection,
-    .name = peer != NULL ? NULL : (char *) g_dbus_method_invocation_get_sender (invocation),
+    .name = peer != NULL ? NULL : (char *)g_dbus_method_invocation_get_sender (invocation),
   };
   Entry *entry = g_hash_table_lookup (self->entries, &key);
   Asked *asked;
@@ -439,7 +448,7 @@ forget_matching (AglCallers *self, GDBusConnection *connection)
 
   g_hash_table_iter_init (&iter, self->entries);
   while (g_hash_table_iter_next (&iter, &entry, NULL))
-    if (connection == NULL || ((Entry *) entry)->connection == connection)
+    if (connection == NULL || ((Entry *)entry)->connection == connection)
       g_ptr_array_add (found, entry);
   for (guint i = 0; i < found->len; i++)
     forget_gone (g_ptr_array_index (found, i));

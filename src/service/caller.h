@@ -5,8 +5,9 @@
 #include "core/request.h"
 #include "core/subject.h"
 
-/* Who calls, as the kernel and the bus vouch for it; never by what a message says. One per unique name on a message
- * bus, one per connection on a direct socket; the same for all calls until it hangs up. Counted, main thread. */
+/* Who calls, as the kernel and the bus vouch for it; never by what a message says. One per unique name on a
+ * message bus, one per connection on a direct socket; the same for all calls until it hangs up. Counted, main
+ * thread. */
 typedef struct
 {
   AglAsker asker;      /* process: NULL when it lives in a PID namespace that this service cannot see into */
@@ -32,10 +33,13 @@ AglCallers *agl_callers_new (gboolean impersonate, AglCallerGoneFunc gone, gpoin
 void agl_callers_free (AglCallers *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglCallers, agl_callers_free)
 
-/* @caller: NULL with @error (AGL_ERROR_UNAVAILABLE; AGL_ERROR_NO_SUCH_PROCESS: it hung up meanwhile). May be called
- * before agl_callers_identify returns; calls of one caller are answered in the order in which they came. */
+/* @caller: NULL with @error (AGL_ERROR_UNAVAILABLE; AGL_ERROR_NO_SUCH_PROCESS: it hung up meanwhile). May be
+ * called before agl_callers_identify returns; calls of one caller are answered in the order in which they
+ * came. */
 typedef void (*AglCallerFunc) (AglCaller *caller, const GError *error, gpointer user_data);
-void agl_callers_identify (AglCallers *self, GDBusMethodInvocation *invocation, AglCallerFunc func,
+void agl_callers_identify (AglCallers *self,
+                           GDBusMethodInvocation *invocation,
+                           AglCallerFunc func,
                            gpointer user_data);
 
 /* @connection closed: all who called through it are gone. */

@@ -17,7 +17,8 @@
 /* Of one user on the direct socket: each agent, applet and shell prompt has one for a moment or for long. */
 #define MAX_CONNECTIONS_PER_USER 512
 
-/* Towards a reader of signals that does not read: a burst of a few thousand locks fits, an absent reader does not. */
+/* Towards a reader of signals that does not read: a burst of a few thousand locks fits, an absent reader does
+ * not. */
 #define MAX_QUEUED_MESSAGES 10000
 
 struct _AglDaemon
@@ -43,7 +44,8 @@ is_idle (const AglDaemon *self)
          && agl_lock_table_count_waiters (table) == 0;
 }
 
-/* Looked at once a second, and only where an end was asked for: nothing on the way of a call has to think of it. */
+/* Looked at once a second, and only where an end was asked for: nothing on the way of a call has to think of
+ * it. */
 static gboolean
 on_idle_timer (gpointer user_data)
 {
@@ -57,7 +59,7 @@ on_idle_timer (gpointer user_data)
       self->idle_since_usec = now;
       return G_SOURCE_CONTINUE;
     }
-  if (now - self->idle_since_usec < (gint64) self->idle_exit_sec * G_USEC_PER_SEC)
+  if (now - self->idle_since_usec < (gint64)self->idle_exit_sec * G_USEC_PER_SEC)
     return G_SOURCE_CONTINUE;
   g_message ("Nothing to do for %u s, so the service stops", self->idle_exit_sec);
   g_main_loop_quit (self->loop);
@@ -112,8 +114,8 @@ open_socket (AglDaemon *self, const char *address, GError **error)
     .max_connections_per_user = MAX_CONNECTIONS_PER_USER,
     .max_queued_messages = MAX_QUEUED_MESSAGES,
   };
-  AglSocketDoor *door = agl_socket_door_new (address, policy.everybody ? 0666 : 0600, &policy, on_opened, on_closed,
-                                             self, error);
+  AglSocketDoor *door = agl_socket_door_new (address, policy.everybody ? 0666 : 0600, &policy, on_opened,
+                                             on_closed, self, error);
 
   if (door == NULL)
     return FALSE;
@@ -134,8 +136,8 @@ open_sockets (AglDaemon *self, char **listen, GError **error)
   return TRUE;
 }
 
-/* The catalogue's folders, weakest first. AGENTCTL_LOCKS_AGENTS_DIR stands in for the shipped one when the service
- * runs from where it was built. */
+/* The catalogue's folders, weakest first. AGENTCTL_LOCKS_AGENTS_DIR stands in for the shipped one when the
+ * service runs from where it was built. */
 static void
 load_catalog (AglDaemon *self)
 {
@@ -215,11 +217,12 @@ agl_daemon_new (const AglDaemonOptions *options, GMainLoop *loop, GError **error
   gboolean is_system = options->scope == AGL_SCOPE_SYSTEM;
 
   self->loop = g_main_loop_ref (loop);
-  self->sockets = g_ptr_array_new_with_free_func ((GDestroyNotify) agl_socket_door_free);
+  self->sockets = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_socket_door_free);
   self->config = g_strdup (options->config);
-  self->runtime_dir = options->runtime_dir != NULL ? g_strdup (options->runtime_dir)
-                                                   : agl_paths_runtime_dir (options->scope);
-  self->state_dir = options->state_dir != NULL ? g_strdup (options->state_dir) : agl_paths_state_dir (options->scope);
+  self->runtime_dir =
+      options->runtime_dir != NULL ? g_strdup (options->runtime_dir) : agl_paths_runtime_dir (options->scope);
+  self->state_dir =
+      options->state_dir != NULL ? g_strdup (options->state_dir) : agl_paths_state_dir (options->scope);
   self->service.scope = options->scope;
   self->service.impersonate = is_system;
   self->idle_exit_sec = options->idle_exit_sec;

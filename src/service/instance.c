@@ -38,10 +38,11 @@ open_folder (const char *path, mode_t mode, GError **error)
   if (fstat (fd, &st) == 0 && st.st_uid == geteuid () && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
     return fd;
   close (fd);
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
-               "The runtime folder \"%s\" is not this user's alone; it must be owned by user %u and writable for "
-               "nobody else",
-               path, (guint) geteuid ());
+  g_set_error (
+      error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
+      "The runtime folder \"%s\" is not this user's alone; it must be owned by user %u and writable for "
+      "nobody else",
+      path, (guint)geteuid ());
   return -1;
 }
 
@@ -69,12 +70,13 @@ refuse (GError **error, const char *runtime_dir, pid_t owner)
 {
   if (owner > 0)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
-                 "Another agentctl-locksd (pid %d) serves \"%s\"; stop it, or start with --replace", (int) owner,
-                 runtime_dir);
+                 "Another agentctl-locksd (pid %d) serves \"%s\"; stop it, or start with --replace",
+                 (int)owner, runtime_dir);
   else
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
-                 "Another agentctl-locksd, in another PID namespace, serves \"%s\"; use another --runtime-dir",
-                 runtime_dir);
+    g_set_error (
+        error, G_IO_ERROR, G_IO_ERROR_BUSY,
+        "Another agentctl-locksd, in another PID namespace, serves \"%s\"; use another --runtime-dir",
+        runtime_dir);
   return -1;
 }
 
@@ -82,7 +84,7 @@ refuse (GError **error, const char *runtime_dir, pid_t owner)
 static gboolean
 stop_owner (int fd, pid_t owner, const char *runtime_dir, GError **error)
 {
-  int pidfd = (int) syscall (SYS_pidfd_open, owner, 0);
+  int pidfd = (int)syscall (SYS_pidfd_open, owner, 0);
   struct pollfd dead = { .fd = pidfd, .events = POLLIN };
   int ready = 1;
 
@@ -102,8 +104,8 @@ stop_owner (int fd, pid_t owner, const char *runtime_dir, GError **error)
   close (pidfd);
   if (ready != 0)
     return TRUE;
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "The agentctl-locksd (pid %d) that serves \"%s\" does not stop",
-               (int) owner, runtime_dir);
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
+               "The agentctl-locksd (pid %d) that serves \"%s\" does not stop", (int)owner, runtime_dir);
   return FALSE;
 }
 

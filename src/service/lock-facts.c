@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define ALL_CHANGES \
+#define ALL_CHANGES                                                                                   \
   (AGL_CHANGED_HOLDER | AGL_CHANGED_MODE | AGL_CHANGED_FOLLOW | AGL_CHANGED_CWD | AGL_CHANGED_WAITERS \
    | AGL_CHANGED_TEXTS | AGL_CHANGED_DIRECTORY)
 
@@ -40,14 +40,16 @@ add (GVariantBuilder *facts, const AglLock *lock, AglChange what, gboolean with_
     add_directory (facts, lock->directory);
   if ((what & AGL_CHANGED_HOLDER) != 0)
     {
-      g_variant_builder_add (facts, "{sv}", "pid", g_variant_new_uint32 ((guint32) lock->token.pid));
+      g_variant_builder_add (facts, "{sv}", "pid", g_variant_new_uint32 ((guint32)lock->token.pid));
       g_variant_builder_add (facts, "{sv}", "uid", g_variant_new_uint32 (lock->uid));
       g_variant_builder_add (facts, "{sv}", "command", g_variant_new_string (lock->command));
     }
   if ((what & AGL_CHANGED_MODE) != 0)
     {
-      g_variant_builder_add (facts, "{sv}", "shared", g_variant_new_boolean ((lock->mode & AGL_MODE_SHARED) != 0));
-      g_variant_builder_add (facts, "{sv}", "subtree", g_variant_new_boolean ((lock->mode & AGL_MODE_SUBTREE) != 0));
+      g_variant_builder_add (facts, "{sv}", "shared",
+                             g_variant_new_boolean ((lock->mode & AGL_MODE_SHARED) != 0));
+      g_variant_builder_add (facts, "{sv}", "subtree",
+                             g_variant_new_boolean ((lock->mode & AGL_MODE_SUBTREE) != 0));
     }
   if ((what & AGL_CHANGED_FOLLOW) != 0)
     g_variant_builder_add (facts, "{sv}", "follow-cwd", g_variant_new_boolean (lock->follow_cwd));
@@ -72,10 +74,12 @@ agl_lock_facts (const AglLock *lock, gboolean with_texts)
   g_variant_builder_add (&facts, "{sv}", "id", g_variant_new_uint64 (lock->id));
   g_variant_builder_add (&facts, "{sv}", "kind", g_variant_new_string (lock->manual ? "manual" : "process"));
   add (&facts, lock, ALL_CHANGES, with_texts);
-  g_variant_builder_add (&facts, "{sv}", "acquired-at", g_variant_new_uint64 ((guint64) lock->acquired_at_usec));
-  g_variant_builder_add (&facts, "{sv}", "acquired-by", g_variant_new_uint32 ((guint32) lock->acquirer.pid));
+  g_variant_builder_add (&facts, "{sv}", "acquired-at",
+                         g_variant_new_uint64 ((guint64)lock->acquired_at_usec));
+  g_variant_builder_add (&facts, "{sv}", "acquired-by", g_variant_new_uint32 ((guint32)lock->acquirer.pid));
   if (lock->expires_at_usec != 0)
-    g_variant_builder_add (&facts, "{sv}", "expires-at", g_variant_new_uint64 ((guint64) lock->expires_at_usec));
+    g_variant_builder_add (&facts, "{sv}", "expires-at",
+                           g_variant_new_uint64 ((guint64)lock->expires_at_usec));
   return g_variant_builder_end (&facts);
 }
 
@@ -97,7 +101,7 @@ agl_outsider_facts (const AglOutsider *outsider, const AglDirectory *directory)
   g_variant_builder_init (&facts, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add (&facts, "{sv}", "kind", g_variant_new_string ("unregistered"));
   g_variant_builder_add (&facts, "{sv}", "pid",
-                         g_variant_new_uint32 ((guint32) agl_process_get_pid (outsider->process)));
+                         g_variant_new_uint32 ((guint32)agl_process_get_pid (outsider->process)));
   g_variant_builder_add (&facts, "{sv}", "uid", g_variant_new_uint32 (outsider->uid));
   g_variant_builder_add (&facts, "{sv}", "command", g_variant_new_string (outsider->command));
   g_variant_builder_add (&facts, "{sv}", "agent", g_variant_new_string (outsider->agent));

@@ -2,7 +2,8 @@
 #pragma once
 #include "core/lock-table.h"
 
-/* A lock as List and the signals give it: (transfer floating) a{sv}. @with_texts: agent, session and reason too. */
+/* A lock as List and the signals give it: (transfer floating) a{sv}. @with_texts: agent, session and reason
+ * too. */
 GVariant *agl_lock_facts (const AglLock *lock, gboolean with_texts);
 
 /* The facts named by @what alone, for LockChanged. */

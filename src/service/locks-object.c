@@ -2,11 +2,11 @@
 #include "service/locks-object.h"
 
 #include "config.h"
-#include "service/announcer.h"
+#include "service/broadcast.h"
 #include "service/socket-door.h"
 
-/* The skeleton, with one property that is made up when it is asked for: keeping `Counters` current would cost a
- * variant on each call. */
+/* The skeleton, with one property that is made up when it is asked for: keeping `Counters` current would cost
+ * a variant on each call. */
 #define AGL_TYPE_LOCKS_OBJECT (agl_locks_object_get_type ())
 G_DECLARE_FINAL_TYPE (AglLocksObject, agl_locks_object, AGL, LOCKS_OBJECT, AglDBusLocksSkeleton)
 
@@ -81,7 +81,10 @@ agl_locks_object_init (AglLocksObject *self)
 /* Methods. Each runs its body once the caller is known. */
 
 static gboolean
-on_acquire (AglDBusLocks *object, GDBusMethodInvocation *invocation, const char *directory, GVariant *options,
+on_acquire (AglDBusLocks *object,
+            GDBusMethodInvocation *invocation,
+            const char *directory,
+            GVariant *options,
             AglService *service)
 {
   agl_call_start (service, invocation, agl_acquire_method, 0, directory, options);
@@ -89,7 +92,10 @@ on_acquire (AglDBusLocks *object, GDBusMethodInvocation *invocation, const char 
 }
 
 static gboolean
-on_release (AglDBusLocks *object, GDBusMethodInvocation *invocation, const char *directory, GVariant *options,
+on_release (AglDBusLocks *object,
+            GDBusMethodInvocation *invocation,
+            const char *directory,
+            GVariant *options,
             AglService *service)
 {
   agl_call_start (service, invocation, agl_release_method, 0, directory, options);
@@ -111,14 +117,20 @@ on_check (AglDBusLocks *object, GDBusMethodInvocation *invocation, const char *d
 }
 
 static gboolean
-on_occupants (AglDBusLocks *object, GDBusMethodInvocation *invocation, const char *directory, AglService *service)
+on_occupants (AglDBusLocks *object,
+              GDBusMethodInvocation *invocation,
+              const char *directory,
+              AglService *service)
 {
   agl_call_start (service, invocation, agl_occupants_method, 0, directory, NULL);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
 static gboolean
-on_transfer (AglDBusLocks *object, GDBusMethodInvocation *invocation, guint64 id, GVariant *options,
+on_transfer (AglDBusLocks *object,
+             GDBusMethodInvocation *invocation,
+             guint64 id,
+             GVariant *options,
              AglService *service)
 {
   agl_call_start (service, invocation, agl_transfer_method, id, NULL, options);
@@ -137,13 +149,13 @@ on_cancel (AglDBusLocks *object, GDBusMethodInvocation *invocation, const char *
 static void
 on_acquired (AglLock *lock, gpointer user_data)
 {
-  agl_announce_acquired (user_data, lock);
+  agl_broadcast_acquired (user_data, lock);
 }
 
 static void
 on_changed (AglLock *lock, AglChange what, gpointer user_data)
 {
-  agl_announce_changed (user_data, lock, what);
+  agl_broadcast_changed (user_data, lock, what);
 }
 
 static void flush_some (AglLocksObject *self);
@@ -180,7 +192,8 @@ on_flushed (GObject *source, GAsyncResult *result, gpointer user_data)
   flush_done_one (user_data);
 }
 
-/* What has been said is forgotten on disk once it has left this process: one flush for all that came together. */
+/* What has been said is forgotten on disk once it has left this process: one flush for all that came
+ * together. */
 static void
 flush_some (AglLocksObject *self)
 {
@@ -214,7 +227,7 @@ on_released (AglLock *lock, AglReleaseReason reason, gpointer user_data)
   AglService *service = user_data;
   AglLocksObject *self = AGL_LOCKS_OBJECT (service->object);
 
-  agl_announce_released (service, lock, reason);
+  agl_broadcast_released (service, lock, reason);
   g_array_append_val (self->unannounced, lock->id);
   flush_some (self);
 }
@@ -239,7 +252,8 @@ const AglKeeperHooks agl_locks_object_hooks = {
 void
 agl_locks_object_flush (AglService *service)
 {
-  GList *connections = g_dbus_interface_skeleton_get_connections (G_DBUS_INTERFACE_SKELETON (service->object));
+  GList *connections =
+      g_dbus_interface_skeleton_get_connections (G_DBUS_INTERFACE_SKELETON (service->object));
   AglLocksObject *self = AGL_LOCKS_OBJECT (service->object);
 
   for (GList *each = connections; each != NULL; each = each->next)

@@ -2,8 +2,9 @@
 #pragma once
 #include "service/service.h"
 
-/* The D-Bus face of a service: the generated skeleton with its methods, properties and signals tied to the keeper.
- * Sets service->object. Stands on service->keeper, callers, authority and worker being there when calls come in. */
+/* The D-Bus face of a service: the generated skeleton with its methods, properties and signals tied to the
+ * keeper. Sets service->object. Stands on service->keeper, callers, authority and worker being there when
+ * calls come in. */
 void agl_locks_object_new (AglService *service);
 /* Unexports it everywhere. */
 void agl_locks_object_free (AglService *service);

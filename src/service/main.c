@@ -45,7 +45,7 @@ check (CommandLine *line, int argc, GError **error)
   if (wrong != NULL)
     g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, wrong);
   line->daemon.scope = line->system ? AGL_SCOPE_SYSTEM : AGL_SCOPE_USER;
-  line->daemon.idle_exit_sec = (guint) MAX (line->idle_exit_sec, 0);
+  line->daemon.idle_exit_sec = (guint)MAX (line->idle_exit_sec, 0);
   return wrong == NULL;
 }
 
@@ -53,14 +53,17 @@ static gboolean
 parse (CommandLine *line, int *argc, char ***argv, GError **error)
 {
   const GOptionEntry entries[] = {
-    { "user", 0, 0, G_OPTION_ARG_NONE, &line->user, "Serve this user, on the session bus and the direct socket", NULL },
+    { "user", 0, 0, G_OPTION_ARG_NONE, &line->user,
+      "Serve this user, on the session bus and the direct socket", NULL },
     { "system", 0, 0, G_OPTION_ARG_NONE, &line->system, "Serve the whole machine, on the system bus", NULL },
-    { "listen", 0, 0, G_OPTION_ARG_STRING_ARRAY, &line->daemon.listen, "Listen on this D-Bus address too", "ADDRESS" },
+    { "listen", 0, 0, G_OPTION_ARG_STRING_ARRAY, &line->daemon.listen, "Listen on this D-Bus address too",
+      "ADDRESS" },
     { "no-bus", 0, 0, G_OPTION_ARG_NONE, &line->daemon.no_bus, "Do not connect to a message bus", NULL },
     { "config", 0, 0, G_OPTION_ARG_FILENAME, &line->daemon.config, "Read this configuration", "FILE" },
     { "runtime-dir", 0, 0, G_OPTION_ARG_FILENAME, &line->daemon.runtime_dir,
       "Folder of the direct socket and of what a reboot ends", "DIR" },
-    { "state-dir", 0, 0, G_OPTION_ARG_FILENAME, &line->daemon.state_dir, "Folder of what survives a reboot", "DIR" },
+    { "state-dir", 0, 0, G_OPTION_ARG_FILENAME, &line->daemon.state_dir, "Folder of what survives a reboot",
+      "DIR" },
     { "idle-exit", 0, 0, G_OPTION_ARG_INT, &line->idle_exit_sec,
       "Stop when nothing was held and nobody connected for so long", "SECONDS" },
     { "replace", 0, 0, G_OPTION_ARG_NONE, &line->daemon.replace, "Take over from a running instance", NULL },

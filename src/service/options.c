@@ -30,8 +30,8 @@ check (const AglOptionSpec *specs, AglOptions *seen, const char *key, GVariant *
     }
   if (!g_variant_is_of_type (value, G_VARIANT_TYPE (spec->type)))
     {
-      g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_OPTION, "Option '%s' is of type '%s', not '%.16s'", spec->key,
-                   spec->type, g_variant_get_type_string (value));
+      g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_OPTION, "Option '%s' is of type '%s', not '%.16s'",
+                   spec->key, spec->type, g_variant_get_type_string (value));
       return FALSE;
     }
   if (g_hash_table_contains (seen, key))
@@ -45,8 +45,8 @@ check (const AglOptionSpec *specs, AglOptions *seen, const char *key, GVariant *
 AglOptions *
 agl_options_parse (GVariant *options, const AglOptionSpec *specs, GError **error)
 {
-  g_autoptr (GHashTable) seen
-      = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_variant_unref);
+  g_autoptr (GHashTable) seen =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_variant_unref);
   GVariantIter iter;
   const char *key;
   GVariant *value;
@@ -116,7 +116,8 @@ agl_options_get_pid (AglOptions *self, const char *key, guint32 *pid, GError **e
   *pid = agl_options_get_uint32 (self, key, 0);
   if (!agl_options_has (self, key) || (*pid > 0 && *pid <= G_MAXINT32))
     return TRUE;
-  g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_OPTION, "Option '%s' is %u, which is no process id", key, *pid);
+  g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_OPTION, "Option '%s' is %u, which is no process id", key,
+               *pid);
   return FALSE;
 }
 
@@ -141,6 +142,7 @@ agl_options_exclude (AglOptions *self, const char *one, const char *other, GErro
 {
   if (!agl_options_has (self, one) || !agl_options_has (self, other))
     return TRUE;
-  g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_OPTION, "Options '%s' and '%s' exclude each other", one, other);
+  g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_OPTION, "Options '%s' and '%s' exclude each other", one,
+               other);
   return FALSE;
 }

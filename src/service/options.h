@@ -19,8 +19,9 @@ gboolean agl_options_has (AglOptions *self, const char *key);
 gboolean agl_options_get_boolean (AglOptions *self, const char *key, gboolean fallback);
 guint32 agl_options_get_uint32 (AglOptions *self, const char *key, guint32 fallback);
 guint64 agl_options_get_uint64 (AglOptions *self, const char *key, guint64 fallback);
-const char *agl_options_get_string (AglOptions *self, const char *key); /* NULL: not given; lives with @self */
-gint32 agl_options_get_handle (AglOptions *self, const char *key);      /* -1: not given */
+const char *agl_options_get_string (AglOptions *self,
+                                    const char *key);              /* NULL: not given; lives with @self */
+gint32 agl_options_get_handle (AglOptions *self, const char *key); /* -1: not given */
 
 /* A PID: NULL-safe about range. 0 when not given. Errors: AGL_ERROR_INVALID_OPTION for what is no PID. */
 gboolean agl_options_get_pid (AglOptions *self, const char *key, guint32 *pid, GError **error);

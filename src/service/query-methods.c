@@ -30,7 +30,8 @@ filter_free (gpointer data)
   g_free (self);
 }
 
-/* A directory that is gone, or that the caller cannot reach, may still be locked: then its spelling is compared. */
+/* A directory that is gone, or that the caller cannot reach, may still be locked: then its spelling is
+ * compared. */
 static gboolean
 is_at (const AglLock *lock, const Filter *filter, const char *spelling, gboolean below_too)
 {
@@ -80,7 +81,8 @@ list (AglCall *call)
       const AglLock *lock = g_ptr_array_index (locks, i);
 
       if (passes (lock, filter))
-        g_variant_builder_add_value (&found, agl_lock_facts (lock, agl_call_may_read_texts (call, lock->uid)));
+        g_variant_builder_add_value (&found,
+                                     agl_lock_facts (lock, agl_call_may_read_texts (call, lock->uid)));
     }
   agl_call_return (call, g_variant_new ("(aa{sv})", &found));
 }
@@ -154,7 +156,7 @@ add_blockers (AglCall *call, GVariantBuilder *facts, const AglBlockers *blockers
     {
       const AglLock *lock = g_ptr_array_index (blockers->locks, i);
 
-      if (g_hash_table_add (seen, (gpointer) lock))
+      if (g_hash_table_add (seen, (gpointer)lock))
         g_variant_builder_add_value (facts, agl_lock_facts (lock, agl_call_may_read_texts (call, lock->uid)));
     }
   for (guint i = 0; blockers->outsiders != NULL && i < blockers->outsiders->len; i++)
@@ -224,10 +226,11 @@ add_occupant (AglCall *call, GVariantBuilder *found, const AglOccupant *occupant
   GVariantBuilder facts;
 
   g_variant_builder_init (&facts, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add (&facts, "{sv}", "pid", g_variant_new_uint32 ((guint32) occupant->pid));
+  g_variant_builder_add (&facts, "{sv}", "pid", g_variant_new_uint32 ((guint32)occupant->pid));
   g_variant_builder_add (&facts, "{sv}", "uid", g_variant_new_uint32 (occupant->uid));
   g_variant_builder_add (&facts, "{sv}", "command", g_variant_new_string (occupant->command));
-  g_variant_builder_add (&facts, "{sv}", "cwd", g_variant_new_take_string (agl_path_to_display (occupant->cwd)));
+  g_variant_builder_add (&facts, "{sv}", "cwd",
+                         g_variant_new_take_string (agl_path_to_display (occupant->cwd)));
   g_variant_builder_add (&facts, "{sv}", "agent",
                          g_variant_new_string (occupant->agent != NULL ? occupant->agent : ""));
   g_variant_builder_add (&facts, "{sv}", "lock", g_variant_new_uint64 (lock));
@@ -291,7 +294,7 @@ count (AglCall *call)
   census->directory = agl_directory_ref (call->directory);
   census->catalog = agl_agent_catalog_ref (agl_keeper_get_catalog (call->service->keeper));
   agl_worker_push (call->service->worker, call->asker.uid, count_in_thread, census, census_free,
-                   (GDestroyNotify) g_ptr_array_unref, on_counted, call);
+                   (GDestroyNotify)g_ptr_array_unref, on_counted, call);
 }
 
 void

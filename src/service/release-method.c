@@ -150,7 +150,8 @@ prepare_transfer (AglCall *call, Transfer *self, AglCallAppeal *appeal, GError *
   if (self->request->holder == NULL)
     return FALSE;
   /* A claim had no working directory to follow: its new holder has, unless the caller says otherwise. */
-  self->request->follow_cwd = agl_options_get_boolean (options, "follow-cwd", lock->manual || lock->follow_cwd);
+  self->request->follow_cwd =
+      agl_options_get_boolean (options, "follow-cwd", lock->manual || lock->follow_cwd);
   self->request->mode = lock->mode;
   self->request->directory = agl_directory_ref (lock->directory);
   self->request->asker = call->asker;

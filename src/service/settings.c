@@ -4,13 +4,13 @@
 #include "common/error.h"
 #include "config.h"
 
-#define GROUP "Locks"
+#define GROUP     "Locks"
 #define FILE_NAME "agentctl-locks.conf"
 
 /* Longer makes no sense, and keeps milliseconds within a guint. */
-#define MAX_SEC (24.0 * 60 * 60)
+#define MAX_SEC       (24.0 * 60 * 60)
 #define MIN_CHECK_SEC 0.01
-#define MAX_LIMIT 1000000
+#define MAX_LIMIT     1000000
 
 void
 agl_settings_init (AglSettings *self)
@@ -42,7 +42,7 @@ read_seconds (GKeyFile *file, const char *key, double at_least, gint64 *msec, GE
     }
   if (!(seconds >= at_least && seconds <= MAX_SEC))
     return out_of_range (error, key, at_least > 0 ? "seconds from 0.01 to 86400" : "seconds from 0 to 86400");
-  *msec = (gint64) (seconds * 1000);
+  *msec = (gint64)(seconds * 1000);
   return TRUE;
 }
 
@@ -59,7 +59,7 @@ read_limit (GKeyFile *file, const char *key, guint *limit, GError **error)
     }
   if (value < 1 || value > MAX_LIMIT)
     return out_of_range (error, key, "a number from 1 to 1000000");
-  *limit = (guint) value;
+  *limit = (guint)value;
   return TRUE;
 }
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "service/announcer.h"
+#include "service/broadcast.h"
 
 #include "common/names.h"
 #include "service/lock-facts.h"
 #include "service/socket-door.h"
 
-/* On the bus of the whole machine anybody listens; on a direct socket it is known who does; on a user's own service
- * everybody is that user, or root. */
+/* On the bus of the whole machine anybody listens; on a direct socket it is known who does; on a user's own
+ * service everybody is that user, or root. */
 static gboolean
 may_hear_texts (const AglService *service, GDBusConnection *connection, const AglLock *lock)
 {
@@ -21,9 +21,10 @@ typedef GVariant *(*MakeParameters) (const AglLock *lock, guint detail, gboolean
 
 /* One value for those who may hear all and one for the others, each made when first needed. */
 static void
-announce (AglService *service, const AglLock *lock, const char *signal, MakeParameters make, guint detail)
+broadcast (AglService *service, const AglLock *lock, const char *signal, MakeParameters make, guint detail)
 {
-  GList *connections = g_dbus_interface_skeleton_get_connections (G_DBUS_INTERFACE_SKELETON (service->object));
+  GList *connections =
+      g_dbus_interface_skeleton_get_connections (G_DBUS_INTERFACE_SKELETON (service->object));
   GVariant *parameters[2] = { NULL, NULL };
 
   for (GList *each = connections; each != NULL; each = each->next)
@@ -49,7 +50,8 @@ make_acquired (const AglLock *lock, guint detail, gboolean with_texts)
 {
   g_autofree char *path = agl_path_to_display (agl_directory_get_path (lock->directory));
 
-  return g_variant_new ("(tsu@a{sv})", lock->id, path, (guint32) lock->token.pid, agl_lock_facts (lock, with_texts));
+  return g_variant_new ("(tsu@a{sv})", lock->id, path, (guint32)lock->token.pid,
+                        agl_lock_facts (lock, with_texts));
 }
 
 static GVariant *
@@ -57,30 +59,31 @@ make_released (const AglLock *lock, guint reason, gboolean with_texts)
 {
   g_autofree char *path = agl_path_to_display (agl_directory_get_path (lock->directory));
 
-  return g_variant_new ("(tsus@a{sv})", lock->id, path, (guint32) lock->token.pid, agl_release_reason_to_string ((AglReleaseReason) reason),
+  return g_variant_new ("(tsus@a{sv})", lock->id, path, (guint32)lock->token.pid,
+                        agl_release_reason_to_string ((AglReleaseReason)reason),
                         agl_lock_facts (lock, with_texts));
 }
 
 static GVariant *
 make_changed (const AglLock *lock, guint what, gboolean with_texts)
 {
-  return g_variant_new ("(t@a{sv})", lock->id, agl_lock_changed_facts (lock, (AglChange) what, with_texts));
+  return g_variant_new ("(t@a{sv})", lock->id, agl_lock_changed_facts (lock, (AglChange)what, with_texts));
 }
 
 void
-agl_announce_acquired (AglService *service, AglLock *lock)
+agl_broadcast_acquired (AglService *service, AglLock *lock)
 {
-  announce (service, lock, "LockAcquired", make_acquired, 0);
+  broadcast (service, lock, "LockAcquired", make_acquired, 0);
 }
 
 void
-agl_announce_released (AglService *service, AglLock *lock, AglReleaseReason reason)
+agl_broadcast_released (AglService *service, AglLock *lock, AglReleaseReason reason)
 {
-  announce (service, lock, "LockReleased", make_released, reason);
+  broadcast (service, lock, "LockReleased", make_released, reason);
 }
 
 void
-agl_announce_changed (AglService *service, AglLock *lock, AglChange what)
+agl_broadcast_changed (AglService *service, AglLock *lock, AglChange what)
 {
-  announce (service, lock, "LockChanged", make_changed, what);
+  broadcast (service, lock, "LockChanged", make_changed, what);
 }
