@@ -55,6 +55,13 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
 }
 
+/* The generated property can be written, by the service itself; this one is made up and cannot. */
+static void
+set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+}
+
 static void
 finalize (GObject *object)
 {
@@ -68,6 +75,7 @@ agl_locks_object_class_init (AglLocksObjectClass *klass)
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
 
   object_class->get_property = get_property;
+  object_class->set_property = set_property;
   object_class->finalize = finalize;
   g_object_class_override_property (object_class, PROP_COUNTERS, "counters");
 }
@@ -288,7 +296,7 @@ agl_locks_object_free (AglService *service)
 {
   AglLocksObject *self = AGL_LOCKS_OBJECT (service->object);
 
+  /* Each door has taken its connections back by now. */
   self->service = NULL;
-  g_dbus_interface_skeleton_unexport (G_DBUS_INTERFACE_SKELETON (self));
   g_clear_object (&service->object);
 }

@@ -6,7 +6,7 @@
  * keeper. Sets service->object. Stands on service->keeper, callers, authority and worker being there when
  * calls come in. */
 void agl_locks_object_new (AglService *service);
-/* Unexports it everywhere. */
+/* It is exported nowhere any more by then. */
 void agl_locks_object_free (AglService *service);
 
 /* The keeper's hooks; user_data is the AglService. */
