@@ -20,4 +20,5 @@ void agl_announce_ended (AglAnnouncements *self, AglWaiter *waiter, AglLock *loc
 void agl_announce_queue_changed (AglAnnouncements *self);
 
 /* Tells the oldest one. FALSE: there was none. */
-gboolean agl_announcements_tell_one (AglAnnouncements *self, const AglLockTableHooks *hooks, gpointer user_data);
+gboolean
+agl_announcements_tell_one (AglAnnouncements *self, const AglLockTableHooks *hooks, gpointer user_data);

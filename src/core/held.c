@@ -7,8 +7,7 @@
 #include "common/error.h"
 #include "common/text.h"
 
-#define NEXT_STEPS                                                                                           \
-  "wait with conflict=wait, work beside it with conflict=join, or see agentctl-locks list"
+#define NEXT_STEPS "wait with conflict=wait, work beside it with conflict=join, or see agentctl-locks list"
 
 /* The name of @uid as far as this machine's own file tells, else "UID 1000". getpwuid(3) may ask a directory
  * server and wait for it, which the main loop must not. */

@@ -21,7 +21,8 @@ agl_ledger_init (AglLedger *self)
   self->wanted = agl_lock_index_new ();
   g_queue_init (&self->waiters);
   self->tallies = g_hash_table_new_full (g_direct_hash, g_direct_equal, NULL, g_free);
-  self->recounted = g_hash_table_new_full (g_direct_hash, g_direct_equal, (GDestroyNotify)agl_lock_unref, NULL);
+  self->recounted =
+      g_hash_table_new_full (g_direct_hash, g_direct_equal, (GDestroyNotify)agl_lock_unref, NULL);
 }
 
 void
@@ -286,7 +287,8 @@ has_new_outsider (const GPtrArray *before, const GPtrArray *now)
       gboolean known = FALSE;
 
       for (guint k = 0; k < before->len && !known; k++)
-        known = agl_process_equal (outsider->process, ((AglOutsider *)g_ptr_array_index (before, k))->process);
+        known =
+            agl_process_equal (outsider->process, ((AglOutsider *)g_ptr_array_index (before, k))->process);
       if (!known)
         return TRUE;
     }

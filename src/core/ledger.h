@@ -9,11 +9,11 @@
  * the rules about those anew. */
 typedef struct
 {
-  GHashTable *by_id;    /* AglLock, owned; a lock begins with its id */
-  AglLockIndex *held;   /* the same locks */
-  AglLockIndex *wanted; /* the waiters' drafts */
-  GQueue waiters;       /* AglWaiter, owned, in order of arrival */
-  GHashTable *tallies;  /* uid → Tally */
+  GHashTable *by_id;     /* AglLock, owned; a lock begins with its id */
+  AglLockIndex *held;    /* the same locks */
+  AglLockIndex *wanted;  /* the waiters' drafts */
+  GQueue waiters;        /* AglWaiter, owned, in order of arrival */
+  GHashTable *tallies;   /* uid → Tally */
   GHashTable *recounted; /* AglLock (owned) → n_waiters when it was last announced */
   guint64 last_serial;
   guint n_stale;

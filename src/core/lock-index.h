@@ -28,6 +28,6 @@ AglLock *
 agl_lock_index_find_own (const AglLockIndex *self, const AglProcess *holder, const AglDirectory *directory);
 
 /* Adds to @found every other lock that may overlap with @lock: those of the same directory, the subtrees
- * above it and, when it is a subtree, those below it. Each once, in no order. agl_rules_overlap() has the last
- * word. */
+ * above it and, when it is a subtree, those below it. Each once, in no order. agl_rules_overlap() has the
+ * last word. */
 void agl_lock_index_find_overlapping (const AglLockIndex *self, const AglLock *lock, GPtrArray *found);

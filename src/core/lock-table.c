@@ -186,8 +186,7 @@ grant_own (AglLockTable *self,
       *grant = (Grant){ own, FALSE, 0 };
       return TRUE;
     }
-  if ((overrides && !closes_no_circle (self, own->holder, error))
-      || !commit (self, own, superseded, error))
+  if ((overrides && !closes_no_circle (self, own->holder, error)) || !commit (self, own, superseded, error))
     {
       agl_ledger_remove_lock (&self->ledger, own);
       agl_lock_assign (own, before);
@@ -553,7 +552,8 @@ announce_counts (AglLockTable *self)
   g_hash_table_iter_init (&iter, self->ledger.recounted);
   while (g_hash_table_iter_next (&iter, &lock, &told))
     {
-      if (((AglLock *)lock)->n_waiters != GPOINTER_TO_UINT (told) && agl_ledger_has_lock (&self->ledger, lock))
+      if (((AglLock *)lock)->n_waiters != GPOINTER_TO_UINT (told)
+          && agl_ledger_has_lock (&self->ledger, lock))
         g_ptr_array_add (changed, lock);
     }
   g_ptr_array_sort (changed, compare_ids);

@@ -87,7 +87,8 @@ AglLock *agl_lock_ref (AglLock *self);
 void agl_lock_unref (AglLock *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglLock, agl_lock_unref)
 
-/* A copy of every fact (how many wait for it is none of its own), in no table. For taking a change back: agl_lock_assign(). */
+/* A copy of every fact (how many wait for it is none of its own), in no table. For taking a change back:
+ * agl_lock_assign(). */
 AglLock *agl_lock_dup (const AglLock *self);
 /* Makes the facts of @self those of @other. In a table it must not stand meanwhile. */
 void agl_lock_assign (AglLock *self, const AglLock *other);

@@ -19,8 +19,8 @@ gboolean agl_rules_conflict (const AglLock *a, const AglLock *b);
 gboolean agl_rules_asks_no_more (AglMode mode, AglMode held);
 
 /* 5. Which locks and waiters are in the way of @wanted, that came as number @serial (G_MAXUINT64: just now)?
- * Locks it conflicts with, and earlier waiters it conflicts with, but for those who wait for its holder: for a
- * lock of his, or behind another waiter who does. @blockers: empty arrays. */
+ * Locks it conflicts with, and earlier waiters it conflicts with, but for those who wait for its holder: for
+ * a lock of his, or behind another waiter who does. @blockers: empty arrays. */
 void agl_rules_find_in_the_way (const AglLedger *ledger,
                                 const AglLock *wanted,
                                 guint64 serial,
@@ -40,7 +40,8 @@ typedef enum
 AglVerdict agl_rules_judge (const AglRequest *request, const AglBlockers *blockers, GError **error);
 
 /* 8. Would a lock move from one holder to another into somebody's way who has put up with the first? These
- * are the locks that conflict with @after and not with @before. (transfer container) (element-type AglLock) */
+ * are the locks that conflict with @after and not with @before. (transfer container) (element-type AglLock)
+ */
 GPtrArray *
 agl_rules_find_newly_in_the_way (const AglLedger *ledger, const AglLock *before, const AglLock *after);
 

@@ -10,7 +10,7 @@ struct _AglWaiter
   AglLock *wanted; /* the lock it would get, without an id yet; in the ledger's index of what is wanted */
   guint64 serial;  /* order of arrival, from 1 */
   AglBlockers blockers;
-  GList link; /* in the ledger's queue */
+  GList link;         /* in the ledger's queue */
   gboolean stale : 1; /* @blockers may not be true any more */
   gboolean due : 1;   /* no lock and no waiter is in its way: to be tried */
   gboolean over : 1;  /* granted or ended; its `ended` hook is still to be called */
