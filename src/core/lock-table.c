@@ -467,6 +467,22 @@ agl_lock_table_set_directory (AglLockTable *self, AglLock *lock, AglDirectory *d
   agl_announce_changed (&self->announcements, lock, AGL_CHANGED_DIRECTORY);
 }
 
+void
+agl_lock_table_set_holder (AglLockTable *self, AglLock *lock, AglProcess *holder)
+{
+  g_autoptr (AglLock) keep = agl_lock_ref (lock);
+
+  g_return_if_fail (agl_ledger_has_lock (&self->ledger, lock));
+
+  agl_ledger_remove_lock (&self->ledger, lock);
+  if (holder != NULL)
+    agl_process_ref (holder);
+  g_clear_pointer (&lock->holder, agl_process_unref);
+  lock->holder = holder;
+  agl_ledger_add_lock (&self->ledger, lock);
+  self->ledger.suspicious = TRUE;
+}
+
 /* --- letting waiters in --- */
 
 static void
