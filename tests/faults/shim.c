@@ -305,9 +305,12 @@ note (const Rule *rule, const char *path)
   REAL (close) (fd);
 }
 
+/* Every rule counts the calls that it matches, whoever decides. */
 static Act
 apply (const char *call, const char *path, const char *other, int *code)
 {
+  const Rule *decides = NULL;
+
   for (unsigned i = 0; i < n_rules; i++)
     {
       Rule *rule = &rules[i];
@@ -317,13 +320,14 @@ apply (const char *call, const char *path, const char *other, int *code)
               && (other == NULL || fnmatch (rule->pattern, other, 0) != 0)))
         continue;
       rule->seen++;
-      if (rule->seen < rule->first || rule->seen > rule->last)
-        continue;
-      note (rule, path);
-      *code = rule->code;
-      return rule->act;
+      if (decides == NULL && rule->seen >= rule->first && rule->seen <= rule->last)
+        decides = rule;
     }
-  return ACT_NONE;
+  if (decides == NULL)
+    return ACT_NONE;
+  note (decides, path);
+  *code = decides->code;
+  return decides->act;
 }
 
 /* What to do about this call: the one question each function below asks. @name, @to_name: NULL where the call

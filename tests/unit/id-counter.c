@@ -134,6 +134,7 @@ test_damage (Fixture *self, gconstpointer unused)
       guint64 now = g_get_real_time ();
       guint64 first;
 
+      g_test_message ("\"%s\"", damaged[i]);
       sample_file_write (self->path, "last-id", damaged[i]);
       {
         g_autoptr (AglIdCounter) counter = agl_id_counter_new (self->folder, i % 2 == 0);
