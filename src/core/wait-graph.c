@@ -40,9 +40,9 @@ walk_init (Walk *self, const AglLedger *ledger, const AglProcess *process, const
 static void
 walk_clear (Walk *self)
 {
-  g_array_unref (self->steps);
-  g_hash_table_unref (self->processes);
-  g_hash_table_unref (self->claims);
+  g_clear_pointer (&self->steps, g_array_unref);
+  g_clear_pointer (&self->processes, g_hash_table_unref);
+  g_clear_pointer (&self->claims, g_hash_table_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Walk, walk_clear)
 
