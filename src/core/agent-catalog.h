@@ -1,14 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-#include "core/process.h"
+#include "core/command-line.h"
 
-/* Which programs are coding agents: key files `*.conf`, one per program, from several folders; a file in a
- * later folder replaces one of the same name in an earlier one (an empty one masks it). Format: docs and
- * data/agents.d. Immutable once loaded. */
+/* Which programs are coding agents: key files `ID.conf`, one per program, from several folders; a file in a
+ * later folder replaces one of the same name in an earlier one (an empty one, or a link to /dev/null, masks
+ * it). ID is the short name that scripts see, in the `agent` key for instance. Immutable once loaded,
+ * atomically counted.
+ *
+ *   [Agent]
+ *   Name=Example Agent
+ *   Command=example;
+ *   Script=example;/opt/example-*.js;
+ *   ExcludeArguments=daemon run;--background;
+ *
+ * Name              for people; default: ID.
+ * Command           names: equal to the process's comm, or to the file name in argv[0].
+ * Title             the same, but only of an interpreter's process: names that are too common otherwise.
+ * Executable        patterns for the executable, as the kernel knows it (/proc/PID/exe).
+ * Script            patterns for the script that an interpreter runs, as it was typed.
+ * Module            names: equal to MODULE of `python -m MODULE`.
+ * ExcludeArguments  words, one or several after one another, among the arguments (of the script, of the
+ * module) and before any `--`: then it is one of the agent's own helpers that outlive its work.
+ *
+ * One of Command, Title, Executable, Script and Module is needed, and one of them that fits is enough. Lists
+ * end and are separated by ";". A pattern with a slash is for the whole path, one without for the file name;
+ * `*` stands for any bytes, slashes too, `?` for one. Names longer than the 15 bytes that the kernel keeps of
+ * comm are compared as it cuts them. */
 typedef struct _AglAgentCatalog AglAgentCatalog;
 
 /* @folders: NULL-terminated, weakest first; missing ones are passed over. Never fails: a broken file is
- * logged with its line, skipped, and counted. */
+ * logged with its line, skipped (what it would have replaced stays in force), and counted. */
 AglAgentCatalog *agl_agent_catalog_load (const char *const *folders);
 AglAgentCatalog *agl_agent_catalog_new (void); /* knows nobody */
 AglAgentCatalog *agl_agent_catalog_ref (AglAgentCatalog *self);
@@ -18,29 +39,24 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglAgentCatalog, agl_agent_catalog_unref)
 guint agl_agent_catalog_size (const AglAgentCatalog *self);
 guint agl_agent_catalog_count_broken (const AglAgentCatalog *self);
 
-/* What a process is started as. */
 typedef struct
 {
-  const char *comm;        /* /proc/PID/comm without the newline */
-  const char *exe;         /* target of /proc/PID/exe; NULL when it cannot be read */
-  const char *const *argv; /* NULL-terminated; empty for a kernel thread or a process being replaced */
-} AglCommandLine;
-
-typedef struct
-{
-  const char *agent; /* the catalogue's name for it; owned by the catalogue */
-  const char *rule;  /* "Command=claude", as it stands in the file; owned by the catalogue */
+  const char *agent; /* its ID */
+  const char *name;  /* for people */
+  const char *rule;  /* "Command=claude", as it stands in the file */
   const char *file;  /* the file it stands in */
   gboolean excluded; /* matches, but is one of the agent's own helpers: @rule is the exclusion */
-} AglAgentMatch;
+} AglAgentMatch;     /* all owned by the catalogue */
 
-/* TRUE when a rule of an entry says something of it; check @excluded. */
+/* TRUE when a rule of an entry says something of it; check @excluded. An entry that knows it as an agent goes
+ * before one that excludes it; else the first by ID. */
 gboolean
 agl_agent_catalog_match (const AglAgentCatalog *self, const AglCommandLine *line, AglAgentMatch *match);
 
-/* Reads @pid's command line and matches it. FALSE when unknown, excluded, or unreadable. *agent: owned by
- * self. */
+/* Reads @pid's command line and matches it. FALSE when unknown, excluded, or unreadable. *agent: its ID,
+ * owned by self. */
 gboolean agl_agent_catalog_identify (const AglAgentCatalog *self, pid_t pid, const char **agent);
 
-/* One file's contents, for the loader and the fuzzer. */
+/* One file's contents, for the loader and the fuzzer. Empty, or comments alone, is right too: it masks.
+ * Errors: G_KEY_FILE_ERROR, naming the line or the key. */
 gboolean agl_agent_catalog_check (const char *data, gsize n_bytes, GError **error);

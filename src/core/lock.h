@@ -73,6 +73,7 @@ struct _AglLock
   AglTexts texts;
 
   /* The keeper's own: */
+  AglProcess *watched;       /* whose death ends it, as the process watch knows */
   gint64 outside_since_usec; /* g_get_monotonic_time(); 0 while not outside */
   AglSighting sighting;      /* the last one of the holder */
 

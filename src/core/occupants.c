@@ -1,2 +1,199 @@
 /* SPDX-License-Identifier: MIT */
+#define G_LOG_DOMAIN "agentctl-locks"
+
 #include "core/occupants.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "common/text.h"
+#include "core/cwd-scan.h"
+
+void
+agl_occupant_free (AglOccupant *self)
+{
+  if (self == NULL)
+    return;
+  g_free (self->command);
+  g_free (self->cwd);
+  g_free (self->agent);
+  g_free (self);
+}
+
+/* /proc/PID itself belongs to the process's effective user, dumpable or not (task_dump_owner() in the
+ * kernel's fs/proc/base.c; what is in it does not). */
+static gboolean
+read_uid (int process, uid_t *uid)
+{
+  struct stat st;
+
+  if (fstat (process, &st) < 0)
+    return FALSE;
+  *uid = st.st_uid;
+  return TRUE;
+}
+
+/* TRUE when it is an agent and not an agent's helper. */
+static gboolean
+is_agent (const AglAgentCatalog *catalog, const AglCommandLineBuffer *buffer, AglAgentMatch *match)
+{
+  return agl_agent_catalog_match (catalog, &buffer->line, match) && !match->excluded;
+}
+
+static void
+log_unreadable (const AglCwdScan *scan, const AglDirectory *directory)
+{
+  guint n = agl_cwd_scan_count_unreadable (scan);
+  g_autofree char *count = NULL;
+  g_autofree char *shown = NULL;
+
+  if (n == 0)
+    return;
+  count = g_strdup_printf ("%u", n);
+  shown = agl_text_escape (agl_directory_get_path (directory), -1);
+  g_log_structured (G_LOG_DOMAIN, G_LOG_LEVEL_DEBUG, "UNREADABLE", count, "AGL_DIRECTORY", shown, "MESSAGE",
+                    "%s processes could not be looked into while looking for who is in %s", count, shown);
+}
+
+/* NULL when it has ended meanwhile. */
+static AglOccupant *
+describe (pid_t pid, int process, const AglAgentCatalog *catalog, AglCommandLineBuffer *buffer)
+{
+  g_autofree char *cwd = g_malloc (PATH_MAX);
+  AglOccupant *occupant;
+  AglAgentMatch match;
+  uid_t uid;
+  gssize n = readlinkat (process, "cwd", cwd, PATH_MAX - 1);
+
+  if ((n < 0 && errno != ENAMETOOLONG) || !read_uid (process, &uid)
+      || !agl_command_line_read (buffer, process))
+    return NULL;
+  occupant = g_new0 (AglOccupant, 1);
+  occupant->pid = pid;
+  occupant->uid = uid;
+  occupant->command = agl_text_escape (buffer->line.comm, -1);
+  occupant->cwd = g_strndup (cwd, MAX (n, 0));
+  if (is_agent (catalog, buffer, &match))
+    occupant->agent = g_strdup (match.agent);
+  return occupant;
+}
+
+static gint
+compare_pids (gconstpointer a, gconstpointer b)
+{
+  const AglOccupant *first = *(AglOccupant *const *)a;
+  const AglOccupant *second = *(AglOccupant *const *)b;
+
+  return (first->pid > second->pid) - (first->pid < second->pid);
+}
+
+GPtrArray *
+agl_occupants_find (const AglDirectory *directory,
+                    const AglAgentCatalog *catalog,
+                    AglPatience patience,
+                    GError **error)
+{
+  g_autoptr (GPtrArray) occupants = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_occupant_free);
+  g_autofree AglCommandLineBuffer *buffer = g_new (AglCommandLineBuffer, 1);
+  g_autoptr (AglCwdScan) scan = agl_cwd_scan_new (directory, AGL_SCAN_BELOW, patience, error);
+  g_autoptr (GError) problem = NULL;
+  pid_t pid;
+  int process;
+
+  if (scan == NULL)
+    return NULL;
+  while (agl_cwd_scan_next (scan, &pid, &process, &problem))
+    {
+      AglOccupant *occupant = describe (pid, process, catalog, buffer);
+
+      if (occupant != NULL)
+        g_ptr_array_add (occupants, occupant);
+    }
+  if (problem != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&problem));
+      return NULL;
+    }
+  log_unreadable (scan, directory);
+  g_ptr_array_sort (occupants, compare_pids);
+  return g_steal_pointer (&occupants);
+}
+
+/* Whoever starts an agent in a directory, and whom an agent starts there, work on the same thing. */
+static gboolean
+is_family (const AglProcess *process, const AglProcess *holder)
+{
+  return holder != NULL
+         && (agl_process_is_self_or_descendant_of (process, holder)
+             || agl_process_is_self_or_descendant_of (holder, process));
+}
+
+/* NULL, also with @error: only descriptors that ran out are an error. */
+static AglOutsider *
+open_outsider (AglCwdScan *scan,
+               pid_t pid,
+               int process,
+               const AglCommandLineBuffer *buffer,
+               const AglAgentMatch *match,
+               const AglProcess *holder,
+               GError **error)
+{
+  g_autoptr (GError) problem = NULL;
+  g_autoptr (AglProcess) opened = agl_process_open (pid, &problem);
+  g_autofree char *command = NULL;
+  uid_t uid;
+
+  if (opened == NULL)
+    {
+      if (!g_error_matches (problem, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS))
+        g_propagate_error (error, g_steal_pointer (&problem));
+      return NULL;
+    }
+  /* The number was still this process's when it was opened if the process lives after that. */
+  if (!read_uid (process, &uid) || !agl_cwd_scan_confirm (scan) || is_family (opened, holder))
+    return NULL;
+  command = agl_text_escape (buffer->line.comm, -1);
+  return agl_outsider_new (opened, uid, command, match->agent);
+}
+
+GPtrArray *
+agl_occupants_find_agents (const AglDirectory *directory,
+                           const AglProcess *holder,
+                           const AglAgentCatalog *catalog,
+                           AglIsRegisteredFunc is_registered,
+                           gpointer user_data,
+                           GError **error)
+{
+  g_autoptr (GPtrArray) agents = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_outsider_unref);
+  g_autofree AglCommandLineBuffer *buffer = g_new (AglCommandLineBuffer, 1);
+  g_autoptr (AglCwdScan) scan = agl_cwd_scan_new (directory, AGL_SCAN_EXACT, AGL_PATIENCE_NONE, error);
+  g_autoptr (GError) problem = NULL;
+  pid_t pid;
+  int process;
+
+  if (scan == NULL)
+    return NULL;
+  while (agl_cwd_scan_next (scan, &pid, &process, &problem))
+    {
+      AglAgentMatch match;
+      AglOutsider *outsider;
+
+      if ((is_registered != NULL && is_registered (pid, user_data))
+          || !agl_command_line_read (buffer, process) || !is_agent (catalog, buffer, &match))
+        continue;
+      outsider = open_outsider (scan, pid, process, buffer, &match, holder, &problem);
+      if (problem != NULL)
+        break;
+      if (outsider != NULL)
+        g_ptr_array_add (agents, outsider);
+    }
+  if (problem != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&problem));
+      return NULL;
+    }
+  log_unreadable (scan, directory);
+  return g_steal_pointer (&agents);
+}

@@ -248,39 +248,20 @@ look_at_own_rights (gpointer data)
 
 typedef struct
 {
-  GMutex mutex;
-  GCond cond;
-  guint step; /* 1: the helper stands by; 2: the test acts for the user; 3: the helper has looked */
+  int here[2]; /* pipes, so that ThreadSanitizer sees who waits for whom */
+  int look[2];
   char *rights;
 } Standby;
-
-static void
-go_to_step (Standby *standby, guint step)
-{
-  g_mutex_lock (&standby->mutex);
-  standby->step = step;
-  g_cond_broadcast (&standby->cond);
-  g_mutex_unlock (&standby->mutex);
-}
-
-static void
-wait_for_step (Standby *standby, guint step)
-{
-  g_mutex_lock (&standby->mutex);
-  while (standby->step < step)
-    g_cond_wait (&standby->cond, &standby->mutex);
-  g_mutex_unlock (&standby->mutex);
-}
 
 static gpointer
 stand_by (gpointer data)
 {
   Standby *standby = data;
 
-  go_to_step (standby, 1);
-  wait_for_step (standby, 2);
+  tell (standby->here[1], 1);
+  hear (standby->look[0]);
   standby->rights = dup_own_rights ();
-  go_to_step (standby, 3);
+  tell (standby->here[1], 2);
   return NULL;
 }
 
@@ -292,17 +273,25 @@ test_no_other_thread_changes (Fixture *f, gconstpointer unused)
   g_autofree char *before = dup_own_rights ();
   Standby standby = { 0 };
   OtherThread later = { other_subject, NULL };
-  GThread *thread = g_thread_new ("stand-by", stand_by, &standby);
+  GThread *thread;
 
-  wait_for_step (&standby, 1);
+  g_assert_cmpint (pipe2 (standby.here, O_CLOEXEC), ==, 0);
+  g_assert_cmpint (pipe2 (standby.look, O_CLOEXEC), ==, 0);
+  thread = g_thread_new ("stand-by", stand_by, &standby);
+  g_assert_cmpint (hear (standby.here[0]), ==, 1);
   g_assert_true (agl_subject_begin (subject, NULL));
-  go_to_step (&standby, 2);
-  wait_for_step (&standby, 3);
+  tell (standby.look[1], 1);
+  g_assert_cmpint (hear (standby.here[0]), ==, 2);
   g_assert_cmpint (access_errno (f->shut, X_OK), ==, EACCES);
   agl_subject_end (subject);
   g_thread_join (thread);
   g_assert_cmpstr (standby.rights, ==, before);
   g_free (standby.rights);
+  for (guint i = 0; i < 2; i++)
+    {
+      close (standby.here[i]);
+      close (standby.look[i]);
+    }
 
   /* And a thread that acts for one user leaves alone one that acts for another. */
   thread = g_thread_new ("later", look_at_own_rights, &later);

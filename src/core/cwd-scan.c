@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/cwd-scan.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "core/command-line.h"
+#include "core/mount-guard.h"
+
+/* A path is no deeper, and a walk that is has met a directory moved under its feet. */
+#define MAX_DEPTH (PATH_MAX / 2)
+
+/* A directory as one mount shows it: what is above depends on the mount. */
+typedef struct
+{
+  guint64 mount;
+  AglDirectoryId id;
+} Place;
+
+typedef enum
+{
+  THERE,
+  ELSEWHERE,
+  GONE, /* ended meanwhile */
+  UNREADABLE,
+  FAILED /* errno: not this process's fault */
+} Finding;
+
+struct _AglCwdScan
+{
+  AglDirectoryId id;
+  const char *path; /* of the directory; NULL when it is none of this mount namespace */
+  char *own_path;
+  AglScanDepth depth;
+  AglMountGuard *guard; /* NULL: patience */
+  gboolean is_guarded;
+  DIR *proc;
+  int process;        /* of the last one found; -1 */
+  GHashTable *places; /* Place → is it the directory or below */
+  guint n_unreadable;
+};
+
+static guint
+place_hash (gconstpointer data)
+{
+  const Place *place = data;
+
+  return agl_directory_id_hash (&place->id) ^ (guint)place->mount;
+}
+
+static gboolean
+place_equal (gconstpointer a, gconstpointer b)
+{
+  const Place *first = a;
+  const Place *second = b;
+
+  return first->mount == second->mount && agl_directory_id_equal (&first->id, &second->id);
+}
+
+AglCwdScan *
+agl_cwd_scan_new (const AglDirectory *directory, AglScanDepth depth, AglPatience patience, GError **error)
+{
+  g_autoptr (AglCwdScan) self = g_new0 (AglCwdScan, 1);
+
+  self->process = -1;
+  self->id = *agl_directory_get_id (directory);
+  self->own_path = g_strdup (agl_directory_get_path (directory));
+  self->path = agl_directory_is_foreign (directory) ? NULL : self->own_path;
+  self->depth = depth;
+  self->places = g_hash_table_new_full (place_hash, place_equal, g_free, NULL);
+  self->guard = agl_mount_guard_new ();
+  self->is_guarded = patience == AGL_PATIENCE_NONE && agl_mount_guard_is_needed (self->guard);
+  self->proc = opendir ("/proc");
+  if (self->proc == NULL)
+    {
+      g_set_error (error, AGL_ERROR, AGL_ERROR_UNAVAILABLE, "Cannot look at the processes in /proc: %s",
+                   g_strerror (errno));
+      return NULL;
+    }
+  return g_steal_pointer (&self);
+}
+
+static void
+close_process (AglCwdScan *self)
+{
+  if (self->process >= 0)
+    close (self->process);
+  self->process = -1;
+}
+
+void
+agl_cwd_scan_free (AglCwdScan *self)
+{
+  if (self == NULL)
+    return;
+  close_process (self);
+  if (self->proc != NULL)
+    closedir (self->proc);
+  g_hash_table_unref (self->places);
+  agl_mount_guard_free (self->guard);
+  g_free (self->own_path);
+  g_free (self);
+}
+
+guint
+agl_cwd_scan_count_unreadable (const AglCwdScan *self)
+{
+  return self->n_unreadable;
+}
+
+static Finding
+finding_of_errno (int error_number)
+{
+  switch (error_number)
+    {
+    case ENOENT: /* a zombie has no working directory any more */
+    case ESRCH:
+      return GONE;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+      return FAILED;
+    default:
+      return UNREADABLE;
+    }
+}
+
+static gboolean
+read_place (int folder, const char *name, int flags, Place *place)
+{
+  struct statx stx;
+
+  if (statx (folder, name, flags | AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO | STATX_MNT_ID, &stx) < 0)
+    return FALSE;
+  /* Without the mount (before Linux 5.8) all count as one. */
+  place->mount = (stx.stx_mask & STATX_MNT_ID) != 0 ? stx.stx_mnt_id : 0;
+  place->id.dev = makedev (stx.stx_dev_major, stx.stx_dev_minor);
+  place->id.ino = stx.stx_ino;
+  return TRUE;
+}
+
+/* Remembers what all the places of @way turned out to be. */
+static Finding
+remember (AglCwdScan *self, GArray *way, gboolean is_there)
+{
+  for (guint i = 0; i < way->len; i++)
+    g_hash_table_replace (self->places, g_memdup2 (&g_array_index (way, Place, i), sizeof (Place)),
+                          GINT_TO_POINTER (is_there));
+  return is_there ? THERE : ELSEWHERE;
+}
+
+/* From the working directory of @process up to its root. A step up stays in the same process's mounts: ".."
+ * of a mount's root is the parent of the mount point. The walk goes on from a directory that was removed, for
+ * the kernel still knows where it was. */
+static Finding
+walk_up (AglCwdScan *self, int process)
+{
+  g_autoptr (GArray) way = g_array_new (FALSE, FALSE, sizeof (Place));
+  int at = openat (process, "cwd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  Finding finding = at < 0 ? finding_of_errno (errno) : UNREADABLE;
+
+  while (at >= 0 && way->len < MAX_DEPTH)
+    {
+      Place place;
+      gpointer known;
+      int up;
+
+      if (!read_place (at, "", AT_EMPTY_PATH, &place))
+        break;
+      if (g_hash_table_lookup_extended (self->places, &place, NULL, &known))
+        {
+          finding = remember (self, way, GPOINTER_TO_INT (known));
+          break;
+        }
+      /* The root is its own parent. */
+      if (way->len > 0 && place_equal (&place, &g_array_index (way, Place, way->len - 1)))
+        {
+          finding = remember (self, way, FALSE);
+          break;
+        }
+      g_array_append_val (way, place);
+      if (agl_directory_id_equal (&place.id, &self->id))
+        {
+          finding = remember (self, way, TRUE);
+          break;
+        }
+      up = openat (at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+      if (up < 0)
+        finding = finding_of_errno (errno) == FAILED ? FAILED : UNREADABLE;
+      close (at);
+      at = up;
+    }
+  if (at >= 0)
+    close (at);
+  return finding;
+}
+
+/* Zero-terminated; FALSE with errno. */
+static gboolean
+read_text (int folder, const char *name, char text[PATH_MAX])
+{
+  gssize n = readlinkat (folder, name, text, PATH_MAX - 1);
+
+  text[MAX (n, 0)] = '\0';
+  return n > 0;
+}
+
+static Finding
+compare_text (const AglCwdScan *self, const char *text)
+{
+  gsize length = strlen (self->path);
+
+  if (strncmp (text, self->path, length) != 0)
+    return ELSEWHERE;
+  if (text[length] == '\0')
+    return THERE;
+  if (self->depth == AGL_SCAN_EXACT)
+    return ELSEWHERE;
+  return text[length] == '/' || strcmp (self->path, "/") == 0 ? THERE : ELSEWHERE;
+}
+
+/* By the text alone: where identity must not or cannot be asked (FUSE shows a mount to its own user only). */
+static Finding
+look_at_text (const AglCwdScan *self, int process)
+{
+  char text[PATH_MAX];
+
+  if (!read_text (process, "cwd", text))
+    return finding_of_errno (errno);
+  if (self->path == NULL || text[0] != '/' || !agl_mount_guard_is_same_view (self->guard, process))
+    return UNREADABLE;
+  return compare_text (self, text);
+}
+
+static Finding
+look_at_identity (AglCwdScan *self, int process, AglMountVerdict verdict)
+{
+  Place place;
+  gpointer known;
+  Finding finding;
+
+  if (!read_place (process, "cwd", 0, &place))
+    return finding_of_errno (errno);
+  if (agl_directory_id_equal (&place.id, &self->id))
+    return THERE;
+  if (self->depth == AGL_SCAN_EXACT)
+    return ELSEWHERE;
+  if (verdict != AGL_MOUNTS_ANYWHERE)
+    return UNREADABLE;
+  if (g_hash_table_lookup_extended (self->places, &place, NULL, &known))
+    return GPOINTER_TO_INT (known) ? THERE : ELSEWHERE;
+  finding = walk_up (self, process);
+  return finding;
+}
+
+static Finding
+look_at (AglCwdScan *self, int process)
+{
+  AglMountVerdict verdict = AGL_MOUNTS_ANYWHERE;
+  Finding finding = UNREADABLE;
+
+  if (self->is_guarded)
+    {
+      char text[PATH_MAX];
+      gboolean same_view;
+
+      if (!read_text (process, "cwd", text))
+        return finding_of_errno (errno);
+      verdict = agl_mount_guard_judge (self->guard, process, text, &same_view);
+    }
+  if (verdict != AGL_MOUNTS_MAY_WAIT)
+    finding = look_at_identity (self, process, verdict);
+  return finding == UNREADABLE ? look_at_text (self, process) : finding;
+}
+
+/* The cheap way for almost all of them, without a descriptor: FALSE when it takes a closer look. */
+static gboolean
+is_elsewhere (AglCwdScan *self, int proc, const char *name)
+{
+  char link[64];
+  Place place;
+  gpointer known;
+
+  if (self->is_guarded)
+    return FALSE;
+  g_snprintf (link, sizeof link, "%s/cwd", name);
+  if (!read_place (proc, link, 0, &place))
+    return finding_of_errno (errno) == GONE;
+  if (self->depth == AGL_SCAN_EXACT)
+    return !agl_directory_id_equal (&place.id, &self->id);
+  return g_hash_table_lookup_extended (self->places, &place, NULL, &known) && !GPOINTER_TO_INT (known);
+}
+
+static Finding
+open_and_look (AglCwdScan *self, pid_t pid)
+{
+  close_process (self);
+  self->process = agl_command_line_open (dirfd (self->proc), pid);
+  if (self->process < 0)
+    return finding_of_errno (errno);
+  return look_at (self, self->process);
+}
+
+gboolean
+agl_cwd_scan_next (AglCwdScan *self, pid_t *pid, int *process, GError **error)
+{
+  const struct dirent *entry;
+
+  while ((entry = readdir (self->proc)) != NULL)
+    {
+      gint64 number;
+
+      if (!g_ascii_isdigit (entry->d_name[0]) || is_elsewhere (self, dirfd (self->proc), entry->d_name))
+        continue;
+      number = g_ascii_strtoll (entry->d_name, NULL, 10);
+      switch (open_and_look (self, (pid_t)number))
+        {
+        case THERE:
+          *pid = (pid_t)number;
+          *process = self->process;
+          return TRUE;
+        case ELSEWHERE:
+        case GONE:
+          break;
+        case UNREADABLE:
+          self->n_unreadable++;
+          break;
+        case FAILED:
+          g_set_error (error, AGL_ERROR, AGL_ERROR_UNAVAILABLE, "Cannot look at process %s: %s",
+                       entry->d_name, g_strerror (errno));
+          return FALSE;
+        }
+    }
+  return FALSE;
+}
+
+gboolean
+agl_cwd_scan_confirm (AglCwdScan *self)
+{
+  return self->process >= 0 && look_at (self, self->process) == THERE;
+}
