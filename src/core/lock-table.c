@@ -413,6 +413,7 @@ agl_lock_table_transfer (AglLockTable *self,
   g_autoptr (AglLock) keep = agl_lock_ref (lock);
   g_autoptr (AglLock) before = agl_lock_dup (lock);
   gboolean moves = !agl_lock_is_held_by (lock, holder);
+  AglChange what = 0;
   gboolean done;
 
   g_return_val_if_fail (agl_ledger_has_lock (&self->ledger, lock), FALSE);
@@ -433,10 +434,14 @@ agl_lock_table_transfer (AglLockTable *self,
       agl_ledger_add_lock (&self->ledger, lock);
       return FALSE;
     }
-  agl_announce_changed (&self->announcements, lock,
-                        (moves ? AGL_CHANGED_HOLDER : 0)
-                            | (before->follow_cwd != lock->follow_cwd ? AGL_CHANGED_FOLLOW : 0)
-                            | (before->cwd != lock->cwd ? AGL_CHANGED_CWD : 0));
+  if (moves)
+    what |= AGL_CHANGED_HOLDER;
+  if (before->follow_cwd != lock->follow_cwd)
+    what |= AGL_CHANGED_FOLLOW;
+  if (before->cwd != lock->cwd)
+    what |= AGL_CHANGED_CWD;
+  if (what != 0)
+    agl_announce_changed (&self->announcements, lock, what);
   return TRUE;
 }
 
