@@ -383,9 +383,9 @@ conclude (Search *search, gboolean named_by_fd, GError **error)
     }
 
   has_handle = agl_file_handle_read (search->fd, &search->filesystem, &handle);
-  return agl_directory_new (
-      &search->inode.id, has_handle ? &handle : NULL, path, !ours, search->filesystem.is_local,
-      (const AglDirectoryId *)(gpointer)search->ancestors->data, search->ancestors->len);
+  return agl_directory_new (&search->inode.id, has_handle ? &handle : NULL, path, !ours,
+                            (const AglDirectoryId *)(gpointer)search->ancestors->data,
+                            search->ancestors->len);
 }
 
 static AglDirectory *

@@ -28,7 +28,6 @@ struct _AglDirectory
   guint16 n_ancestors;
   guint8 n_handle_bytes; /* 0: it has no handle */
   guint foreign : 1;
-  guint local : 1; /* on a filesystem of this machine alone, as found; saved facts do not say */
   AglDirectoryId id;
   guint64 fsid;
   gint32 handle_type;
@@ -39,7 +38,6 @@ AglDirectory *agl_directory_new (const AglDirectoryId *id,
                                  const AglFileHandle *handle, /* nullable */
                                  const char *path,
                                  gboolean foreign,
-                                 gboolean local,
                                  const AglDirectoryId *ancestors,
                                  gsize n_ancestors);
 

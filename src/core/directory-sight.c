@@ -1,1 +1,285 @@
 /* SPDX-License-Identifier: MIT */
+#include "core/directory-private.h"
+
+#include <gio/gio.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct
+{
+  const AglDirectory *directory;
+  const AglProcess *process;
+  AglPatience patience;
+  char link[32]; /* /proc/PID/cwd */
+} Look;
+
+void
+agl_sighting_clear (AglSighting *sighting)
+{
+  g_free (sighting->text);
+  g_free (sighting->moved_to);
+  *sighting = (AglSighting){ .cwd = AGL_CWD_UNKNOWN };
+}
+
+static gboolean
+would_block (const Look *look)
+{
+  return look->patience == AGL_PATIENCE_NONE && errno == EAGAIN;
+}
+
+static void
+set_seen (AglSighting *sighting, const AglInode *inode)
+{
+  sighting->seen = inode->id;
+  sighting->seen_born_nsec = inode->born_nsec;
+}
+
+/* Most of the time nothing has happened: the same text, and behind it the same directory. Only while it is
+ * inside: what ends a lock is looked at in full each time. The process need not be asked whether it still
+ * lives: should another have its number now and work in the same place, "inside" releases nothing. */
+static gboolean
+is_unchanged (const Look *look, const AglSighting *last, const char *text)
+{
+  AglInode inode;
+
+  if (last == NULL || last->cwd != AGL_CWD_INSIDE || last->removed || last->text == NULL
+      || strcmp (last->text, text) != 0)
+    return FALSE;
+  if (look->patience == AGL_PATIENCE_NONE && !last->seen_local)
+    return FALSE;
+  return agl_inode_read (AT_FDCWD, look->link, look->patience, &inode)
+         && agl_directory_id_equal (&inode.id, &last->seen) && inode.born_nsec == last->seen_born_nsec;
+}
+
+/* Following /proc/PID/cwd makes some filesystems ask their server (d_weak_revalidate of NFS), and
+ * RESOLVE_CACHED never follows it. So look first what is mounted where the text leads to: TRUE when that is a
+ * filesystem of this machine. A removed directory is judged by the nearest one above that is there. */
+static gboolean
+is_safe_to_follow (const Look *look, const char *text)
+{
+  g_autofree char *path = g_strdup (text);
+  AGL_AUTO_FD int fd = -1;
+  char link[32];
+  char ours[64];
+  char theirs[64];
+  ssize_t n_ours;
+  ssize_t n_theirs;
+  AglInode inode;
+  AglFilesystem filesystem;
+
+  g_snprintf (link, sizeof link, "/proc/%d/ns/mnt", (int)agl_process_get_pid (look->process));
+  n_theirs = readlink (link, theirs, sizeof theirs);
+  n_ours = readlink ("/proc/self/ns/mnt", ours, sizeof ours);
+  if (n_ours < 0 || n_ours != n_theirs || memcmp (ours, theirs, n_ours) != 0)
+    return FALSE; /* the text means another place here */
+
+  while ((fd = agl_directory_open_path (path, AGL_PATIENCE_NONE)) < 0)
+    {
+      char *slash = strrchr (path, '/');
+
+      if ((errno != ENOENT && errno != ENOTDIR) || slash == NULL || slash == path)
+        return FALSE;
+      *slash = '\0';
+    }
+  return agl_inode_read (fd, "", AGL_PATIENCE_NONE, &inode)
+         && agl_filesystem_read (fd, &inode, AGL_PATIENCE_NONE, &filesystem);
+}
+
+/* Having climbed to the top without meeting the directory proves something only when this is the top of what
+ * the process sees: a filesystem that was unmounted lazily has a top of its own, and what was above is lost.
+ */
+static gboolean
+is_real_top (const Look *look, const AglInode *top)
+{
+  AGL_AUTO_FD int fd = -1;
+  g_auto (AglClimb) climb = { 0 };
+  AglInode root;
+  char link[32];
+
+  if (agl_inode_read (AT_FDCWD, "/", look->patience, &root) && agl_inode_same_place (&root, top))
+    return TRUE;
+  if (look->patience == AGL_PATIENCE_NONE)
+    {
+      errno = EAGAIN;
+      return FALSE;
+    }
+  g_snprintf (link, sizeof link, "/proc/%d/root", (int)agl_process_get_pid (look->process));
+  fd = open (link, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0 || !agl_inode_read (fd, "", look->patience, &root))
+    return FALSE;
+  agl_climb_init (&climb, fd, &root, look->patience);
+  while (agl_climb_next (&climb))
+    ;
+  return errno == 0 && agl_inode_same_place (&climb.at, top);
+}
+
+/* TRUE when @path leads to the directory in our view. errno otherwise. */
+static gboolean
+leads_here (const Look *look, const char *path)
+{
+  AGL_AUTO_FD int fd = agl_directory_open_path (path, look->patience);
+  AglInode inode;
+
+  if (fd < 0 || !agl_inode_read (fd, "", look->patience, &inode))
+    return FALSE;
+  errno = ENOENT;
+  return agl_directory_match (look->directory, fd, &inode, look->patience) == AGL_MATCH_SAME;
+}
+
+/* @fd is the directory, reached from below. Another path is a move only when the old one does not lead here
+ * any more: it may be reached through two mounts. FALSE: it would block. */
+static gboolean
+find_new_path (const Look *look, int fd, AglSighting *sighting)
+{
+  g_autofree char *now = agl_fd_dup_path (fd);
+
+  if (look->directory->foreign || now == NULL || strcmp (now, agl_directory_get_path (look->directory)) == 0)
+    return TRUE;
+  if (leads_here (look, agl_directory_get_path (look->directory)))
+    return TRUE;
+  if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+    return !would_block (look);
+  if (leads_here (look, now))
+    sighting->moved_to = g_steal_pointer (&now);
+  else if (would_block (look))
+    return FALSE;
+  return TRUE;
+}
+
+typedef enum
+{
+  MEETING_NONE,
+  MEETING_HERE,
+  MEETING_UNTOLD /* errno */
+} Meeting;
+
+/* Is the place that @climb has got to the directory? */
+static Meeting
+meet (const Look *look, const AglClimb *climb, AglSighting *sighting)
+{
+  AGL_AUTO_FD int fd = -1;
+
+  if (!agl_directory_id_equal (&climb->at.id, &look->directory->id))
+    return MEETING_NONE;
+  fd = agl_climb_open (climb);
+  if (fd < 0)
+    return MEETING_UNTOLD;
+  switch (agl_directory_match (look->directory, fd, &climb->at, look->patience))
+    {
+    case AGL_MATCH_UNKNOWN:
+      return MEETING_UNTOLD;
+    case AGL_MATCH_OTHER:
+      return MEETING_NONE;
+    case AGL_MATCH_REBORN:
+      sighting->removed = TRUE;
+      return MEETING_NONE;
+    case AGL_MATCH_SAME:
+      break;
+    }
+  if (climb->at.n_links == 0)
+    sighting->removed = TRUE;
+  else if (!find_new_path (look, fd, sighting))
+    return MEETING_UNTOLD;
+  return MEETING_HERE;
+}
+
+/* From the working directory up. FALSE: errno. */
+static gboolean
+climb_from (const Look *look, int fd, const AglInode *inode, AglSighting *sighting)
+{
+  g_auto (AglClimb) climb = { 0 };
+
+  agl_climb_init (&climb, fd, inode, look->patience);
+  do
+    switch (meet (look, &climb, sighting))
+      {
+      case MEETING_HERE:
+        sighting->cwd = AGL_CWD_INSIDE;
+        return TRUE;
+      case MEETING_UNTOLD:
+        return FALSE;
+      case MEETING_NONE:
+        break;
+      }
+  while (agl_climb_next (&climb));
+
+  if (errno != 0 || !is_real_top (look, &climb.at))
+    return FALSE;
+  sighting->cwd = AGL_CWD_OUTSIDE;
+  return TRUE;
+}
+
+/* @text: NULL when it is too long to be told. FALSE: errno. */
+static gboolean
+look_into (const Look *look, const char *text, AglSighting *sighting)
+{
+  AGL_AUTO_FD int fd = -1;
+  AglInode inode;
+  AglFilesystem filesystem;
+
+  if (look->patience == AGL_PATIENCE_NONE && (text == NULL || !is_safe_to_follow (look, text)))
+    {
+      errno = EAGAIN;
+      return FALSE;
+    }
+  fd = open (look->link, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0 || !agl_inode_read (fd, "", look->patience, &inode)
+      || !agl_filesystem_read (fd, &inode, look->patience, &filesystem))
+    return FALSE;
+  set_seen (sighting, &inode);
+  sighting->seen_local = filesystem.is_local;
+  return climb_from (look, fd, &inode, sighting);
+}
+
+gboolean
+agl_directory_sight (const AglDirectory *self,
+                     const AglProcess *process,
+                     const AglSighting *last,
+                     AglPatience patience,
+                     AglSighting *sighting,
+                     GError **error)
+{
+  Look look = { .directory = self, .process = process, .patience = patience };
+  g_auto (AglSighting) found = { .cwd = AGL_CWD_UNKNOWN };
+  char text[PATH_MAX];
+  ssize_t n;
+
+  *sighting = (AglSighting){ .cwd = AGL_CWD_UNKNOWN };
+  g_snprintf (look.link, sizeof look.link, "/proc/%d/cwd", (int)agl_process_get_pid (process));
+  n = readlink (look.link, text, sizeof text - 1);
+  if (n < 0 && errno != ENAMETOOLONG)
+    return TRUE;
+  if (n >= 0)
+    {
+      text[n] = '\0';
+      found.text = g_strdup (text);
+    }
+
+  if (n >= 0 && is_unchanged (&look, last, text))
+    {
+      found.cwd = AGL_CWD_INSIDE;
+      found.seen = last->seen;
+      found.seen_born_nsec = last->seen_born_nsec;
+      found.seen_local = last->seen_local;
+      found.moved_to = g_strdup (last->moved_to);
+    }
+  else if (!look_into (&look, found.text, &found))
+    {
+      if (would_block (&look))
+        {
+          g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK,
+                       "Where process %d works cannot be looked at without waiting",
+                       (int)agl_process_get_pid (process));
+          return FALSE;
+        }
+      return TRUE;
+    }
+  else if (!agl_process_is_alive (process))
+    return TRUE; /* the number may have been another's by then */
+
+  *sighting = found;
+  found = (AglSighting){ .cwd = AGL_CWD_UNKNOWN };
+  return TRUE;
+}

@@ -18,7 +18,6 @@ agl_directory_new (const AglDirectoryId *id,
                    const AglFileHandle *handle,
                    const char *path,
                    gboolean foreign,
-                   gboolean local,
                    const AglDirectoryId *ancestors,
                    gsize n_ancestors)
 {
@@ -32,7 +31,6 @@ agl_directory_new (const AglDirectoryId *id,
   self->n_ancestors = n_ancestors;
   self->n_handle_bytes = n_handle;
   self->foreign = foreign != FALSE;
-  self->local = local != FALSE;
   self->id = *id;
   self->fsid = handle != NULL ? handle->fsid : 0;
   self->handle_type = handle != NULL ? handle->type : 0;
@@ -61,11 +59,11 @@ agl_directory_new_saved (const AglDirectoryId *id,
 
   /* Anything else than what agl_directory_dup_handle() gave is as good as none. */
   if (bytes == NULL || n_bytes <= head || n_bytes > sizeof unpacked)
-    return agl_directory_new (id, NULL, path, foreign, FALSE, ancestors, n_ancestors);
+    return agl_directory_new (id, NULL, path, foreign, ancestors, n_ancestors);
   memcpy (&unpacked, bytes, n_bytes);
   if (unpacked.n_bytes != n_bytes - head)
-    return agl_directory_new (id, NULL, path, foreign, FALSE, ancestors, n_ancestors);
-  return agl_directory_new (id, &unpacked, path, foreign, FALSE, ancestors, n_ancestors);
+    return agl_directory_new (id, NULL, path, foreign, ancestors, n_ancestors);
+  return agl_directory_new (id, &unpacked, path, foreign, ancestors, n_ancestors);
 }
 
 AglDirectory *
@@ -253,7 +251,7 @@ agl_directory_describe (int fd, const AglInode *inode, AglPatience patience)
   while (ancestors->len < AGL_MAX_ANCESTORS && agl_climb_next (&climb))
     g_array_append_val (ancestors, climb.at.id);
 
-  return agl_directory_new (&inode->id, has_handle ? &handle : NULL, path, FALSE, filesystem.is_local,
+  return agl_directory_new (&inode->id, has_handle ? &handle : NULL, path, FALSE,
                             (const AglDirectoryId *)(gpointer)ancestors->data, ancestors->len);
 }
 

@@ -83,10 +83,13 @@ typedef enum
   AGL_EXISTENCE_REMOVED /* proven: its inode is gone or has no name any more */
 } AglExistence;
 
-/* Looks for it under its path and, where that now leads elsewhere or nowhere, by its handle
- * (open_by_handle_at(2) needs CAP_DAC_READ_SEARCH; without it a directory that was moved away and one that
- * was removed look alike, and the answer is UNKNOWN unless the parent's own record proves more).
- * @moved: (out) (nullable): the same directory under its new path, when it was found elsewhere. */
+/* Looks for it under its path and, where that now leads elsewhere or nowhere, by its handle.
+ * open_by_handle_at(2) needs CAP_DAC_READ_SEARCH: without it a directory that was moved away and one that was
+ * removed look alike, and the answer is UNKNOWN unless another directory has its inode number or a process
+ * still works in it. AglRemovalWatch tells what this cannot.
+ * @moved: (out) (optional) (nullable): the same directory with what is known of it now, when it was found
+ * under another path, or on the same filesystem under another device number (after a reboot).
+ * Errors: only G_IO_ERROR_WOULD_BLOCK, with AGL_PATIENCE_NONE. */
 AglExistence
 agl_directory_probe (const AglDirectory *self, AglPatience patience, AglDirectory **moved, GError **error);
 
@@ -110,6 +113,10 @@ typedef struct
   AglDirectoryId seen; /* the working directory itself; 0, 0 when unknown */
   char *text;          /* its path as the kernel gives it; NULL when unknown; freed with _clear */
   char *moved_to;      /* this directory's own path now when it is no longer get_path(); else NULL */
+
+  /* For the next sighting: */
+  gint64 seen_born_nsec; /* birth time of the working directory: inode numbers are used again at once */
+  gboolean seen_local;   /* it is on a filesystem of this machine alone */
 } AglSighting;
 void agl_sighting_clear (AglSighting *sighting);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (AglSighting, agl_sighting_clear)

@@ -1,2 +1,197 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/held.h"
+
+#include <pwd.h>
+#include <stdio.h>
+
+#include "common/error.h"
+#include "common/text.h"
+
+#define NEXT_STEPS "wait with conflict=wait, work beside it with conflict=join, or see agentctl-locks list"
+
+/* The name of @uid as far as this machine's own file tells, else "UID 1000". getpwuid(3) may ask a directory
+ * server and wait for it, which the main loop must not. */
+static char *
+dup_user_name (uid_t uid)
+{
+  FILE *file = fopen ("/etc/passwd", "re");
+  struct passwd entry, *found = NULL;
+  char *name = NULL;
+  char buffer[4096];
+
+  while (file != NULL && name == NULL && fgetpwent_r (file, &entry, buffer, sizeof buffer, &found) == 0)
+    {
+      if (found->pw_uid == uid)
+        name = agl_text_escape (found->pw_name, -1);
+    }
+  if (file != NULL)
+    fclose (file);
+  return name != NULL ? name : g_strdup_printf ("UID %u", (guint)uid);
+}
+
+static char *
+dup_duration (gint64 usec)
+{
+  gint64 sec = MAX (usec, 0) / G_USEC_PER_SEC;
+
+  if (sec < 60)
+    return g_strdup_printf ("%d s", (int)sec);
+  if (sec < 3600)
+    return g_strdup_printf ("%d min %d s", (int)(sec / 60), (int)(sec % 60));
+  if (sec < 86400)
+    return g_strdup_printf ("%d h %d min", (int)(sec / 3600), (int)(sec % 3600 / 60));
+  return g_strdup_printf ("%" G_GINT64_FORMAT " d %d h", sec / 86400, (int)(sec % 86400 / 3600));
+}
+
+static char *
+dup_time (gint64 usec)
+{
+  g_autoptr (GDateTime) time = g_date_time_new_from_unix_local (usec / G_USEC_PER_SEC);
+
+  return time == NULL ? g_strdup ("an unknown time") : g_date_time_format (time, "%Y-%m-%d %H:%M:%S");
+}
+
+static void
+append_path (GString *text, const AglDirectory *directory)
+{
+  g_autofree char *path = agl_text_escape (agl_directory_get_path (directory), -1);
+
+  g_string_append_printf (text, "\"%s\"", path);
+}
+
+/* "claude (pid 4242, user u)"; @command: escaped, may be empty or NULL. */
+static void
+append_process (GString *text, const char *command, pid_t pid, uid_t uid)
+{
+  g_autofree char *user = dup_user_name (uid);
+
+  g_string_append_printf (text, "%s (pid %d, user %s)",
+                          command == NULL || *command == '\0' ? "a process" : command, (int)pid, user);
+}
+
+static void
+append_holder (GString *text, const AglLock *lock)
+{
+  g_autofree char *user = NULL;
+
+  if (lock->manual)
+    {
+      user = dup_user_name (lock->uid);
+      g_string_append_printf (text, "a manual lock of user %s", user);
+    }
+  else
+    append_process (text, lock->command, lock->token.pid, lock->uid);
+}
+
+static void
+append_mode (GString *text, const AglLock *lock)
+{
+  gboolean shared = (lock->mode & AGL_MODE_SHARED) != 0, subtree = (lock->mode & AGL_MODE_SUBTREE) != 0;
+
+  if (shared || subtree)
+    g_string_append_printf (text, " (%s%s%s)", shared ? "shared" : "", shared && subtree ? ", " : "",
+                            subtree ? "with everything below" : "");
+}
+
+static void
+append_lock (GString *text, const AglRequest *request, const AglLock *lock)
+{
+  g_autofree char *since = dup_time (lock->acquired_at_usec);
+  g_autofree char *duration = dup_duration (g_get_real_time () - lock->acquired_at_usec);
+
+  append_path (text, lock->directory);
+  g_string_append (text, " is held by ");
+  append_holder (text, lock);
+  append_mode (text, lock);
+  g_string_append_printf (text, " since %s, for %s", since, duration);
+  if (lock->expires_at_usec != 0)
+    {
+      g_autofree char *until = dup_time (lock->expires_at_usec);
+
+      g_string_append_printf (text, ", until %s", until);
+    }
+  if (lock->texts.reason != NULL && *lock->texts.reason != '\0'
+      && (lock->uid == request->asker.uid || request->asker.privileged))
+    {
+      g_autofree char *reason = agl_text_escape (lock->texts.reason, -1);
+
+      g_string_append_printf (text, ", reason \"%s\"", reason);
+    }
+}
+
+static void
+append_waiter (GString *text, const AglWaiter *waiter)
+{
+  const AglRequest *first = agl_waiter_get_request (waiter);
+
+  append_path (text, first->directory);
+  if (first->holder != NULL)
+    {
+      g_autofree char *command = agl_process_dup_command (first->holder);
+
+      g_string_append (text, " is waited for by ");
+      append_process (text, command, agl_process_get_pid (first->holder), first->uid);
+    }
+  else
+    {
+      g_autofree char *user = dup_user_name (first->uid);
+
+      g_string_append_printf (text, " is waited for by a manual claim of user %s", user);
+    }
+  g_string_append (text, ", who came first");
+}
+
+static void
+append_outsider (GString *text, const AglRequest *request, const AglOutsider *outsider)
+{
+  g_autofree char *agent = agl_text_escape (outsider->agent == NULL ? "" : outsider->agent, -1);
+
+  append_path (text, request->directory);
+  g_string_append (text, " is in use by the unregistered agent ");
+  if (*agent != '\0' && g_strcmp0 (agent, outsider->command) != 0)
+    g_string_append_printf (text, "%s, ", agent);
+  append_process (text, outsider->command, agl_process_get_pid (outsider->process), outsider->uid);
+}
+
+void
+agl_set_held_error (GError **error, const AglRequest *request, const AglBlockers *blockers)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+  guint n_others = blockers->locks->len + blockers->waiters->len + blockers->outsiders->len - 1;
+
+  if (blockers->locks->len > 0)
+    append_lock (text, request, g_ptr_array_index (blockers->locks, 0));
+  else if (blockers->waiters->len > 0)
+    append_waiter (text, g_ptr_array_index (blockers->waiters, 0));
+  else
+    append_outsider (text, request, g_ptr_array_index (blockers->outsiders, 0));
+  if (n_others > 0)
+    g_string_append_printf (text, ", and %u more %s in the way", n_others, n_others == 1 ? "is" : "are");
+  g_set_error (error, AGL_ERROR, AGL_ERROR_HELD, "%s; " NEXT_STEPS, text->str);
+}
+
+void
+agl_set_not_yours_error (GError **error, const AglRequest *request, const AglLock *lock)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  append_lock (text, request, lock);
+  g_set_error (error, AGL_ERROR, AGL_ERROR_NOT_PERMITTED,
+               "%s; conflict=%s needs the same user or privilege: wait with conflict=wait, or ask that user",
+               text->str, request->conflict == AGL_CONFLICT_STEAL ? "steal" : "join");
+}
+
+void
+agl_set_transfer_held_error (GError **error, const AglLock *lock, const AglLock *other)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  append_path (text, other->directory);
+  g_string_append (text, " is held by ");
+  append_holder (text, other);
+  append_mode (text, other);
+  g_set_error (error, AGL_ERROR, AGL_ERROR_HELD,
+               "%s as lock %" G_GUINT64_FORMAT ", in the way of handing lock %" G_GUINT64_FORMAT
+               " over to pid %d; release that one first",
+               text->str, other->id, lock->id, (int)lock->token.pid);
+}

@@ -1,2 +1,570 @@
 /* SPDX-License-Identifier: MIT */
+
+/* What stands in the two folders, and what each step of a lock's life does to it:
+ *
+ *   42.json          held                                     save: written as 42.json.tmp, then renamed
+ *   42.over-exited   ended, the end perhaps not announced     forget: renamed from 42.json
+ *   (nothing)        over and done with                       announced: removed
+ *   42.json.bad      could not be used, kept for a person     load
+ *   last-id          (in the state folder itself) see id-counter.h
+ *
+ * A lock that takes others' places (steal) names them in its own file, so that the one rename that makes it
+ * held ends them too. Their files are renamed to N.over-stolen after that. Where that fails, their end stands
+ * only in the file of their successor, which therefore goes on naming them, and stays, until it worked. */
+#define G_LOG_DOMAIN "agentctl-locks"
 #include "core/lock-store.h"
+
+#include <string.h>
+
+#include "common/error.h"
+#include "core/id-counter.h"
+#include "core/private-folder.h"
+
+/* Removals that failed are tried again with later calls, so many at a time. */
+#define MAX_RETRIES 16
+
+struct _AglLockStore
+{
+  AglPrivateFolder *runtime;
+  AglPrivateFolder *state;
+  AglPrivateFolder *locks;  /* of processes */
+  AglPrivateFolder *claims; /* manual */
+  AglIdCounter *ids;
+  GHashTable *ended;   /* id → Ended */
+  GHashTable *foreign; /* id → Foreign */
+  guint n_unmarked;    /* of @ended */
+  guint n_owed;        /* of @ended */
+  guint n_bad;
+};
+
+/* A lock whose end is on disk, but whose file is still there. */
+typedef struct
+{
+  guint64 id;
+  AglPrivateFolder *folder;
+  AglReleaseReason reason;
+  guint64 successor; /* 0: none */
+  gboolean unmarked; /* the file still has the name of a held one; the successor's names it */
+  gboolean owed;     /* announced: to be removed as soon as that works */
+} Ended;
+
+/* A lock that was loaded from another world (see process.h) and means that one until it has a new holder. */
+typedef struct
+{
+  guint64 id;
+  char *world;
+  AglProcessToken token;
+} Foreign;
+
+static void
+foreign_free (gpointer data)
+{
+  Foreign *self = data;
+
+  g_free (self->world);
+  g_free (self);
+}
+
+AglLockStore *
+agl_lock_store_new (const char *runtime_dir, const char *state_dir, GError **error)
+{
+  g_autoptr (AglLockStore) self = g_new0 (AglLockStore, 1);
+  gboolean new_claims = FALSE, new_locks = FALSE;
+
+  self->ended = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
+  self->foreign = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, foreign_free);
+  self->state = agl_private_folder_open (state_dir, TRUE, error);
+  if (self->state == NULL)
+    return NULL;
+  self->runtime = agl_private_folder_open (runtime_dir, FALSE, error);
+  if (self->runtime == NULL)
+    return NULL;
+  self->claims = agl_private_folder_open_child (self->state, "claims", &new_claims, error);
+  if (self->claims == NULL)
+    return NULL;
+  self->locks = agl_private_folder_open_child (self->runtime, "locks", &new_locks, error);
+  if (self->locks == NULL)
+    return NULL;
+  self->ids = agl_id_counter_new (self->state, new_claims && new_locks);
+  return g_steal_pointer (&self);
+}
+
+guint
+agl_lock_store_count_bad (const AglLockStore *self)
+{
+  return self->n_bad;
+}
+
+guint64
+agl_lock_store_next_id (AglLockStore *self, GError **error)
+{
+  return agl_id_counter_next (self->ids, error);
+}
+
+static AglPrivateFolder *
+folder_of (AglLockStore *self, const AglLock *lock)
+{
+  return lock->manual ? self->claims : self->locks;
+}
+
+static void
+log_trouble (guint64 id, const GError *error, const char *meaning)
+{
+  g_autofree char *number = g_strdup_printf ("%" G_GUINT64_FORMAT, id);
+
+  g_log_structured (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "AGL_LOCK_ID", number, "MESSAGE", "Lock %s: %s; %s",
+                    number, error->message, meaning);
+}
+
+/* Ends that are not fully on disk. */
+
+static void
+set_flag (gboolean *flag, guint *count, gboolean value)
+{
+  if (*flag == value)
+    return;
+  *flag = value;
+  *count += value ? 1 : -1;
+}
+
+static Ended *
+add_ended (
+    AglLockStore *self, guint64 id, AglPrivateFolder *folder, AglReleaseReason reason, guint64 successor)
+{
+  Ended *ended = g_new0 (Ended, 1);
+
+  ended->id = id;
+  ended->folder = folder;
+  ended->reason = reason;
+  ended->successor = successor;
+  g_hash_table_replace (self->ended, &ended->id, ended);
+  return ended;
+}
+
+static void
+drop_ended (AglLockStore *self, Ended *ended)
+{
+  set_flag (&ended->unmarked, &self->n_unmarked, FALSE);
+  set_flag (&ended->owed, &self->n_owed, FALSE);
+  g_hash_table_remove (self->ended, &ended->id);
+}
+
+/* Gives the file of a superseded lock the name that says so by itself. */
+static void
+mark (AglLockStore *self, Ended *ended)
+{
+  g_autofree char *from = agl_lock_file_name (ended->id);
+  g_autofree char *to = agl_lock_file_over_name (ended->id, ended->reason);
+  g_autoptr (GError) error = NULL;
+
+  if (agl_private_folder_rename (ended->folder, from, to, &error)
+      || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+    {
+      set_flag (&ended->unmarked, &self->n_unmarked, FALSE);
+      return;
+    }
+  if (!ended->unmarked)
+    log_trouble (ended->id, error, "its end stands in the file of the lock that took its place");
+  set_flag (&ended->unmarked, &self->n_unmarked, TRUE);
+}
+
+/* TRUE when nothing on disk depends on @id's own file any more. */
+static gboolean
+mark_superseded_by (AglLockStore *self, guint64 id)
+{
+  GHashTableIter iter;
+  gpointer value;
+  gboolean all = TRUE;
+
+  if (self->n_unmarked == 0)
+    return TRUE;
+  g_hash_table_iter_init (&iter, self->ended);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      Ended *ended = value;
+
+      if (!ended->unmarked || ended->successor != id)
+        continue;
+      mark (self, ended);
+      all = all && !ended->unmarked;
+    }
+  return all;
+}
+
+/* Those whose end stands only in @id's file must be named by it whenever it is written. */
+static void
+collect_superseded_by (AglLockStore *self, guint64 id, GArray *ids)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  if (self->n_unmarked == 0)
+    return;
+  g_hash_table_iter_init (&iter, self->ended);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      const Ended *ended = value;
+
+      if (ended->unmarked && ended->successor == id)
+        g_array_append_val (ids, ended->id);
+    }
+}
+
+/* FALSE when it has to be tried again. */
+static gboolean
+remove_file (AglLockStore *self, Ended *ended, GError **error)
+{
+  g_autofree char *name = NULL;
+
+  if (!mark_superseded_by (self, ended->id))
+    {
+      g_set_error (error, AGL_ERROR, AGL_ERROR_UNAVAILABLE, "the locks that it superseded are still on disk");
+      return FALSE;
+    }
+  name =
+      ended->unmarked ? agl_lock_file_name (ended->id) : agl_lock_file_over_name (ended->id, ended->reason);
+  return agl_private_folder_remove (ended->folder, name, error);
+}
+
+static void
+pay_debts (AglLockStore *self)
+{
+  g_autoptr (GPtrArray) owed = NULL;
+  GHashTableIter iter;
+  gpointer value;
+
+  if (self->n_owed == 0)
+    return;
+  owed = g_ptr_array_new ();
+  g_hash_table_iter_init (&iter, self->ended);
+  while (owed->len < MAX_RETRIES && g_hash_table_iter_next (&iter, NULL, &value))
+    if (((Ended *)value)->owed)
+      g_ptr_array_add (owed, value);
+  for (guint i = 0; i < owed->len; i++)
+    if (remove_file (self, owed->pdata[i], NULL))
+      drop_ended (self, owed->pdata[i]);
+}
+
+void
+agl_lock_store_announced (AglLockStore *self, guint64 id)
+{
+  Ended *ended = g_hash_table_lookup (self->ended, &id);
+  g_autoptr (GError) error = NULL;
+
+  pay_debts (self);
+  if (ended == NULL || ended->owed)
+    return;
+  if (remove_file (self, ended, &error))
+    {
+      drop_ended (self, ended);
+      return;
+    }
+  log_trouble (id, error, "its file is removed later; after a crash before that, its end is announced again");
+  set_flag (&ended->owed, &self->n_owed, TRUE);
+}
+
+void
+agl_lock_store_free (AglLockStore *self)
+{
+  if (self->ended != NULL)
+    pay_debts (self);
+  g_clear_pointer (&self->ids, agl_id_counter_free);
+  g_clear_pointer (&self->locks, agl_private_folder_free);
+  g_clear_pointer (&self->claims, agl_private_folder_free);
+  g_clear_pointer (&self->runtime, agl_private_folder_free);
+  g_clear_pointer (&self->state, agl_private_folder_free);
+  g_clear_pointer (&self->ended, g_hash_table_unref);
+  g_clear_pointer (&self->foreign, g_hash_table_unref);
+  g_free (self);
+}
+
+/* Save and forget. */
+
+static const char *
+world_of (AglLockStore *self, const AglLock *lock)
+{
+  const Foreign *foreign = g_hash_table_lookup (self->foreign, &lock->id);
+
+  if (foreign == NULL)
+    return agl_process_world ();
+  if (!lock->manual && agl_process_token_equal (&foreign->token, &lock->token))
+    return foreign->world;
+  g_hash_table_remove (self->foreign, &lock->id); /* it was handed to a process of this world */
+  return agl_process_world ();
+}
+
+static gboolean
+write_lock (AglLockStore *self, const AglLock *lock, const char *name, GPtrArray *superseded, GError **error)
+{
+  g_autoptr (GArray) ids = g_array_new (FALSE, FALSE, sizeof (guint64));
+  g_autofree char *text = NULL;
+
+  collect_superseded_by (self, lock->id, ids);
+  for (guint i = 0; superseded != NULL && i < superseded->len; i++)
+    g_array_append_val (ids, ((const AglLock *)superseded->pdata[i])->id);
+
+  text = agl_lock_file_format (lock, world_of (self, lock), ids, error);
+  if (text == NULL)
+    return FALSE;
+  return agl_private_folder_write (folder_of (self, lock), name, text, strlen (text), error);
+}
+
+gboolean
+agl_lock_store_save (AglLockStore *self, const AglLock *lock, GPtrArray *superseded, GError **error)
+{
+  g_autofree char *name = agl_lock_file_name (lock->id);
+
+  pay_debts (self);
+  if (!write_lock (self, lock, name, superseded, error))
+    return FALSE;
+  for (guint i = 0; superseded != NULL && i < superseded->len; i++)
+    {
+      const AglLock *loser = superseded->pdata[i];
+
+      g_hash_table_remove (self->foreign, &loser->id);
+      mark (self, add_ended (self, loser->id, folder_of (self, loser), AGL_RELEASE_STOLEN, lock->id));
+    }
+  return TRUE;
+}
+
+/* The file of a held lock is gone: nobody but this service should touch it. Its end is written out whole, so
+ * that it survives a crash all the same. */
+static gboolean
+write_end (AglLockStore *self, const AglLock *lock, const char *name, GError **error)
+{
+  g_autofree char *number = g_strdup_printf ("%" G_GUINT64_FORMAT, lock->id);
+
+  g_log_structured (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "AGL_LOCK_ID", number, "MESSAGE",
+                    "The file of lock %s has vanished from %s: somebody removed it", number,
+                    agl_private_folder_get_path (folder_of (self, lock)));
+  return write_lock (self, lock, name, NULL, error);
+}
+
+gboolean
+agl_lock_store_forget (AglLockStore *self, const AglLock *lock, AglReleaseReason reason, GError **error)
+{
+  g_autofree char *from = agl_lock_file_name (lock->id);
+  g_autofree char *to = agl_lock_file_over_name (lock->id, reason);
+  g_autoptr (GError) local = NULL;
+
+  pay_debts (self);
+  if (!agl_private_folder_rename (folder_of (self, lock), from, to, &local))
+    {
+      if (!g_error_matches (local, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+        {
+          g_propagate_error (error, g_steal_pointer (&local));
+          return FALSE;
+        }
+      if (!write_end (self, lock, to, error))
+        return FALSE;
+    }
+  add_ended (self, lock->id, folder_of (self, lock), reason, 0);
+  g_hash_table_remove (self->foreign, &lock->id);
+  return TRUE;
+}
+
+/* Load. */
+
+typedef struct
+{
+  AglLockStore *store;
+  JsonParser *parser;
+  GString *contents;
+  GHashTable *by_id;      /* id → AglSavedLock, owned by @found */
+  GHashTable *superseded; /* id → AglSavedLock that names it */
+  GPtrArray *found;
+} Load;
+
+static void
+set_aside (Load *load, AglPrivateFolder *folder, const char *name, const char *why)
+{
+  agl_private_folder_set_aside (folder, name, why);
+  load->store->n_bad++;
+}
+
+static const char *
+find_contradiction (const Load *load,
+                    const AglPrivateFolder *folder,
+                    const AglSavedLock *saved,
+                    guint64 id_in_name)
+{
+  if (saved->lock->id != id_in_name)
+    return "the id within is another than in its name";
+  if (saved->lock->manual != (folder == load->store->claims))
+    return saved->lock->manual ? "a manual lock among those of processes"
+                               : "a lock of a process among the manual ones";
+  return NULL;
+}
+
+/* NULL without @error: it was set aside. */
+static AglSavedLock *
+read_lock (Load *load, AglPrivateFolder *folder, const char *name, GError **error)
+{
+  g_autoptr (AglSavedLock) saved = NULL;
+  g_autoptr (GError) local = NULL;
+  const char *contradiction;
+  gboolean over;
+  guint64 id;
+  AglReleaseReason reason = AGL_RELEASE_RELEASED;
+
+  agl_id_counter_raise (load->store->ids, agl_lock_file_guess_id (name));
+  if (!agl_lock_file_parse_name (name, &id, &over, &reason))
+    {
+      set_aside (load, folder, name, "no name of this service's");
+      return NULL;
+    }
+  if (!agl_private_folder_read (folder, name, AGL_MAX_LOCK_FILE_BYTES, load->contents, &local))
+    {
+      if (g_error_matches (local, AGL_ERROR, AGL_ERROR_UNAVAILABLE))
+        g_propagate_error (error, g_steal_pointer (&local));
+      else if (!g_error_matches (local, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+        set_aside (load, folder, name, local->message);
+      return NULL;
+    }
+  saved = agl_saved_lock_parse_with (load->parser, load->contents->str, load->contents->len, &local);
+  if (saved == NULL)
+    {
+      set_aside (load, folder, name, local->message);
+      return NULL;
+    }
+  contradiction = find_contradiction (load, folder, saved, id);
+  if (contradiction != NULL)
+    {
+      set_aside (load, folder, name, contradiction);
+      return NULL;
+    }
+  saved->over = over;
+  saved->reason = reason;
+  return g_steal_pointer (&saved);
+}
+
+/* Ends that are on disk count more than what is held: the end was proven, and no step of ours leads back. */
+static void
+keep (Load *load, AglPrivateFolder *folder, const char *name, AglSavedLock *saved)
+{
+  AglSavedLock *other = g_hash_table_lookup (load->by_id, &saved->lock->id);
+
+  if (other != NULL)
+    {
+      agl_saved_lock_free (saved);
+      set_aside (load, folder, name, "another file is of the same lock");
+      return;
+    }
+  g_ptr_array_add (load->found, saved);
+  g_hash_table_insert (load->by_id, &saved->lock->id, saved);
+  for (guint i = 0; i < saved->supersedes->len; i++)
+    g_hash_table_insert (load->superseded, &g_array_index (saved->supersedes, guint64, i), saved);
+  if (saved->over)
+    add_ended (load->store, saved->lock->id, folder, saved->reason, 0);
+}
+
+/* Ended ones come first, then the rest by id: so nothing depends on the order in which a folder is listed. */
+static int
+compare_names (gconstpointer a, gconstpointer b)
+{
+  const char *first = *(const char *const *)a, *second = *(const char *const *)b;
+  gboolean first_over = strstr (first, ".over-") != NULL, second_over = strstr (second, ".over-") != NULL;
+
+  return first_over != second_over ? second_over - first_over : strcmp (first, second);
+}
+
+static gboolean
+load_folder (Load *load, AglPrivateFolder *folder, GError **error)
+{
+  g_autoptr (GPtrArray) names = agl_private_folder_list (folder, error);
+
+  if (names == NULL)
+    return FALSE;
+  g_ptr_array_sort (names, compare_names);
+  for (guint i = 0; i < names->len; i++)
+    {
+      const char *name = names->pdata[i];
+      AglSavedLock *saved;
+      g_autoptr (GError) local = NULL;
+
+      if (agl_private_folder_is_set_aside (name))
+        {
+          agl_id_counter_raise (load->store->ids, agl_lock_file_guess_id (name));
+          continue;
+        }
+      if (agl_private_folder_is_temporary (name))
+        {
+          if (!agl_private_folder_remove (folder, name, &local))
+            set_aside (load, folder, name, local->message);
+          continue;
+        }
+      saved = read_lock (load, folder, name, &local);
+      if (saved != NULL)
+        keep (load, folder, name, saved);
+      else if (local != NULL)
+        {
+          g_propagate_error (error, g_steal_pointer (&local));
+          return FALSE;
+        }
+    }
+  return TRUE;
+}
+
+/* What a crash between a steal's rename and the renames of its victims left undone. */
+static void
+finish_steals (Load *load)
+{
+  for (guint i = 0; i < load->found->len; i++)
+    {
+      AglSavedLock *saved = load->found->pdata[i];
+      const AglSavedLock *successor = g_hash_table_lookup (load->superseded, &saved->lock->id);
+
+      if (saved->over || successor == NULL)
+        continue;
+      saved->over = TRUE;
+      saved->reason = AGL_RELEASE_STOLEN;
+      mark (load->store, add_ended (load->store, saved->lock->id, folder_of (load->store, saved->lock),
+                                    AGL_RELEASE_STOLEN, successor->lock->id));
+    }
+}
+
+/* Tokens of another world are not compared with those of this one by mistake. */
+static void
+note_world (AglLockStore *self, AglSavedLock *saved)
+{
+  Foreign *foreign;
+
+  if (saved->same_world)
+    return;
+  saved->lock->acquirer.kind = AGL_TOKEN_NONE;
+  saved->lock->acquirer.value = 0;
+  if (saved->over || saved->lock->manual)
+    return;
+  foreign = g_new0 (Foreign, 1);
+  foreign->id = saved->lock->id;
+  foreign->world = g_strdup (saved->world);
+  foreign->token = saved->lock->token;
+  g_hash_table_replace (self->foreign, &foreign->id, foreign);
+}
+
+static int
+compare_ids (gconstpointer a, gconstpointer b)
+{
+  const AglSavedLock *first = *(const AglSavedLock *const *)a, *second = *(const AglSavedLock *const *)b;
+
+  return first->lock->id < second->lock->id ? -1 : first->lock->id > second->lock->id;
+}
+
+GPtrArray *
+agl_lock_store_load (AglLockStore *self, GError **error)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  g_autoptr (GString) contents = g_string_new (NULL);
+  g_autoptr (GHashTable) by_id = g_hash_table_new (g_int64_hash, g_int64_equal);
+  g_autoptr (GHashTable) superseded = g_hash_table_new (g_int64_hash, g_int64_equal);
+  g_autoptr (GPtrArray) found = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_saved_lock_free);
+  Load load = { self, parser, contents, by_id, superseded, found };
+
+  if (!load_folder (&load, self->claims, error) || !load_folder (&load, self->locks, error))
+    return NULL;
+  finish_steals (&load);
+  for (guint i = 0; i < found->len; i++)
+    note_world (self, found->pdata[i]);
+  g_ptr_array_sort (found, compare_ids);
+  return g_steal_pointer (&found);
+}

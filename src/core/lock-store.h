@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-#include "core/lock.h"
+#include "core/lock-file.h"
 
-/* What survives the service itself: one small JSON file per lock (format: top of lock-store.c), private to
+/* What survives the service itself: one small JSON file per lock (format: top of lock-file.c), private to
  * this service. Locks of processes live in the runtime folder, which a reboot empties, as it ends the
  * processes; manual locks live in the state folder and are fsynced. Every write goes to a temporary name and
  * is renamed, so a file is whole or absent. */
@@ -31,24 +31,11 @@ void agl_lock_store_announced (AglLockStore *self, guint64 id);
  * 0 with AGL_ERROR_UNAVAILABLE when a new block of ids cannot be reserved on disk. */
 guint64 agl_lock_store_next_id (AglLockStore *self, GError **error);
 
-/* A lock as it was saved. */
-typedef struct
-{
-  AglLock *lock;           /* holder not opened: token only */
-  gboolean same_world;     /* FALSE: of another boot or PID namespace, so its token means nothing here */
-  gboolean over;           /* it ended, but nobody may have been told: @reason */
-  AglReleaseReason reason; /* only with @over */
-} AglSavedLock;
-void agl_saved_lock_free (AglSavedLock *saved);
-
 /* Everything saved (element-type AglSavedLock), ordered by id. Damaged, foreign, half-written or future files
  * are renamed to NAME.bad and logged with what is wrong; leftovers of interrupted writes are removed. A
  * folder that cannot be read is AGL_ERROR_UNAVAILABLE: a service that does not know its locks must not start.
  */
 GPtrArray *agl_lock_store_load (AglLockStore *self, GError **error);
-
-/* For load and for the fuzzer: NULL and G_IO_ERROR_INVALID_DATA with what is wrong. */
-AglSavedLock *agl_saved_lock_parse (const char *data, gsize n_bytes, GError **error);
 
 /* How many files were set aside since start, for the doctor. */
 guint agl_lock_store_count_bad (const AglLockStore *self);

@@ -1,2 +1,138 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/lock.h"
+
+void
+agl_texts_clear (AglTexts *texts)
+{
+  g_clear_pointer (&texts->agent, g_free);
+  g_clear_pointer (&texts->session, g_free);
+  g_clear_pointer (&texts->reason, g_free);
+}
+
+void
+agl_texts_copy (AglTexts *to, const AglTexts *from)
+{
+  to->agent = g_strdup (from->agent);
+  to->session = g_strdup (from->session);
+  to->reason = g_strdup (from->reason);
+}
+
+static gboolean
+update_text (char **to, const char *from)
+{
+  if (from == NULL || g_strcmp0 (*to, from) == 0)
+    return FALSE;
+  g_free (*to);
+  *to = g_strdup (from);
+  return TRUE;
+}
+
+gboolean
+agl_texts_update (AglTexts *to, const AglTexts *from)
+{
+  gboolean changed = update_text (&to->agent, from->agent);
+
+  changed |= update_text (&to->session, from->session);
+  changed |= update_text (&to->reason, from->reason);
+  return changed;
+}
+
+const char *
+agl_release_reason_to_string (AglReleaseReason reason)
+{
+  switch (reason)
+    {
+    case AGL_RELEASE_RELEASED:
+      return "released";
+    case AGL_RELEASE_EXITED:
+      return "exited";
+    case AGL_RELEASE_LEFT:
+      return "left";
+    case AGL_RELEASE_REMOVED:
+      return "removed";
+    case AGL_RELEASE_EXPIRED:
+      return "expired";
+    case AGL_RELEASE_FORCED:
+      return "forced";
+    case AGL_RELEASE_STOLEN:
+      return "stolen";
+    case AGL_N_RELEASE_REASONS:
+      break;
+    }
+  g_return_val_if_reached (NULL);
+}
+
+AglLock *
+agl_lock_new (void)
+{
+  AglLock *self = g_rc_box_new0 (AglLock);
+
+  self->cwd = AGL_CWD_IGNORED;
+  return self;
+}
+
+AglLock *
+agl_lock_ref (AglLock *self)
+{
+  return g_rc_box_acquire (self);
+}
+
+static void
+clear_facts (AglLock *self)
+{
+  g_clear_pointer (&self->directory, agl_directory_unref);
+  g_clear_pointer (&self->holder, agl_process_unref);
+  g_clear_pointer (&self->command, g_free);
+  agl_texts_clear (&self->texts);
+  agl_sighting_clear (&self->sighting);
+}
+
+static void
+lock_clear (gpointer data)
+{
+  clear_facts (data);
+}
+
+void
+agl_lock_unref (AglLock *self)
+{
+  g_rc_box_release_full (self, lock_clear);
+}
+
+void
+agl_lock_assign (AglLock *self, const AglLock *other)
+{
+  guint n_waiters = self->n_waiters;
+
+  g_return_if_fail (self != other);
+
+  clear_facts (self);
+  *self = *other;
+  self->n_waiters = n_waiters;
+  if (other->directory != NULL)
+    self->directory = agl_directory_ref (other->directory);
+  if (other->holder != NULL)
+    self->holder = agl_process_ref (other->holder);
+  self->command = g_strdup (other->command);
+  agl_texts_copy (&self->texts, &other->texts);
+  self->sighting.text = g_strdup (other->sighting.text);
+  self->sighting.moved_to = g_strdup (other->sighting.moved_to);
+  self->prev_there = self->next_there = NULL;
+  self->prev_own = self->next_own = NULL;
+  self->waiter = NULL;
+}
+
+AglLock *
+agl_lock_dup (const AglLock *self)
+{
+  AglLock *copy = agl_lock_new ();
+
+  agl_lock_assign (copy, self);
+  return copy;
+}
+
+gboolean
+agl_lock_is_held_by (const AglLock *self, const AglProcess *process)
+{
+  return self->holder != NULL && process != NULL && agl_process_equal (self->holder, process);
+}

@@ -18,7 +18,10 @@ typedef struct
   char *reason;
 } AglTexts;
 void agl_texts_clear (AglTexts *texts);
-void agl_texts_copy (AglTexts *to, const AglTexts *from);
+void agl_texts_copy (AglTexts *to, const AglTexts *from); /* @to is overwritten, not freed */
+/* What @from gives replaces what @to has; the rest stays. TRUE when anything changed. */
+gboolean agl_texts_update (AglTexts *to, const AglTexts *from);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (AglTexts, agl_texts_clear)
 
 /* What proved that a lock is over. */
 typedef enum
@@ -49,8 +52,9 @@ typedef enum
 
 /* A record of the fact that a process uses a directory, or (manual) of a person's claim on it.
  * Counted, not atomically: main thread only. Fields are for reading; only lock-table, keeper and lock-store's
- * loader write them. */
-typedef struct
+ * loader write them. A lock that is wanted and not yet held is the same record without an id: a draft. */
+typedef struct _AglLock AglLock;
+struct _AglLock
 {
   guint64 id;
   AglDirectory *directory;
@@ -69,14 +73,26 @@ typedef struct
   AglTexts texts;
 
   /* The keeper's own: */
+  AglProcess *watched;       /* whose death ends it, as the process watch knows */
   gint64 outside_since_usec; /* g_get_monotonic_time(); 0 while not outside */
   AglSighting sighting;      /* the last one of the holder */
-} AglLock;
+
+  /* The table's own (lock-index.h): */
+  AglLock *prev_there, *next_there; /* in the same directory */
+  AglLock *prev_own, *next_own;     /* of the same holder */
+  struct _AglWaiter *waiter;        /* whose draft it is; NULL once it is held */
+};
 
 AglLock *agl_lock_new (void); /* all zero, cwd ignored */
 AglLock *agl_lock_ref (AglLock *self);
 void agl_lock_unref (AglLock *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglLock, agl_lock_unref)
+
+/* A copy of every fact (how many wait for it is none of its own), in no table. For taking a change back:
+ * agl_lock_assign(). */
+AglLock *agl_lock_dup (const AglLock *self);
+/* Makes the facts of @self those of @other. In a table it must not stand meanwhile. */
+void agl_lock_assign (AglLock *self, const AglLock *other);
 
 /* TRUE when @process holds it. A manual lock is nobody's. */
 gboolean agl_lock_is_held_by (const AglLock *self, const AglProcess *process);

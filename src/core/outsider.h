@@ -13,6 +13,7 @@ typedef struct
   char *agent;   /* its name in the catalogue */
 } AglOutsider;
 
+/* Takes a reference and copies. */
 AglOutsider *agl_outsider_new (AglProcess *process, uid_t uid, const char *command, const char *agent);
 AglOutsider *agl_outsider_ref (AglOutsider *self);
 void agl_outsider_unref (AglOutsider *self);

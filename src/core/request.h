@@ -39,7 +39,10 @@ typedef struct
   AglCwd cwd; /* as sighted just now */
 } AglRequest;
 
-AglRequest *agl_request_new (void);
+AglRequest *agl_request_new (void); /* all zero, but follows the working directory and waits for ever */
 AglRequest *agl_request_ref (AglRequest *self);
 void agl_request_unref (AglRequest *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglRequest, agl_request_unref)
+
+/* The lock that it asks for: a draft, without an id, a command and a time. (transfer full) */
+AglLock *agl_request_draft (const AglRequest *self);

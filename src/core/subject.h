@@ -24,9 +24,10 @@ void agl_subject_unref (AglSubject *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglSubject, agl_subject_unref)
 
 /* Makes the calling thread, and no other, act on files with the subject's fsuid, fsgid and groups and with no
- * capability in effect (setfsuid(2), capset(2); raw system calls, since the C library's apply to all
- * threads). Between the two nothing but file system calls. A thread that cannot be given back its own rights
- * aborts: it must not go on with another's. Errors of begin: AGL_ERROR_UNAVAILABLE; nothing has changed then.
- * Without @impersonate both do nothing. */
+ * capability in effect, for root with those that let root into every directory, as far as this service has
+ * them (setfsuid(2), capset(2); raw system calls, since the C library's apply to all
+ * threads). Between the two nothing but file system calls, and no second begin. A thread that cannot be given
+ * back its own rights aborts: it must not go on with another's. Errors of begin: AGL_ERROR_UNAVAILABLE;
+ * nothing has changed then. Without @impersonate both do nothing. */
 gboolean agl_subject_begin (const AglSubject *self, GError **error);
 void agl_subject_end (const AglSubject *self);

@@ -3,29 +3,25 @@
 #include <gio/gio.h>
 #include <sys/types.h>
 
+#include "service/peer.h"
+
 /* A direct socket: peer-to-peer D-Bus with no bus daemon in between. Accepts connections, knows from the
  * kernel who is at the other end before a byte is read, authenticates (EXTERNAL; the claimed uid must be the
  * kernel's), keeps the bounds, and hands over connections that are ready to have objects exported on them. */
 typedef struct _AglSocketDoor AglSocketDoor;
 
-/* Who connected, as the kernel said at accept(2): SO_PEERCRED, SO_PEERPIDFD (Linux 6.5), SO_PEERGROUPS
- * (4.13). */
-typedef struct
-{
-  uid_t uid;
-  gid_t gid;
-  pid_t pid; /* 0: of a PID namespace that this service cannot see into */
-  int pidfd; /* -1 where the kernel has no SO_PEERPIDFD; owned by the connection */
-  gid_t *groups;
-  gsize n_groups;
-} AglPeer;
-
 typedef struct
 {
   /* Whom to let in: only @own_uid and root (a user's instance), or everybody. */
   gboolean everybody;
-  guint max_connections_per_user; /* more are closed at once, with a log line */
-  guint max_queued_messages;      /* towards a peer that does not read: more, and it is cut off */
+  guint max_connections_per_user; /* handshakes included; more are closed at once, with a log line */
+  guint max_connections;          /* of all users together; 0: 4096 */
+  guint max_queued_messages;      /* towards a peer that does not read: more, and it is cut off; 0: 10 000 */
+  /* Calls of one connection that are not answered yet: no more are read from it meanwhile. A call that waits
+   * for a lock counts as one, and as one for each descriptor sent with it: so more than twice the waiters
+   * that a user may have, or a full connection could not cancel. 0: 256. */
+  guint max_pending_calls;
+  guint handshake_timeout_msec; /* 0: 5000 */
 } AglDoorPolicy;
 
 /* @connection: authenticated, message processing not started: the callee exports its objects and then calls
@@ -50,6 +46,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglSocketDoor, agl_socket_door_free)
 
 const char *agl_socket_door_get_address (const AglSocketDoor *self); /* as clients should connect */
 guint agl_socket_door_count (const AglSocketDoor *self); /* open connections, handshakes included */
+
+/* To be called after signals were sent: cuts @connection off when its peer has left more than
+ * max_queued_messages unread. FALSE: it has been. Does nothing to a connection that did not come through a
+ * socket door. From the thread that sent them. */
+gboolean agl_socket_door_check_backlog (GDBusConnection *connection);
+
+/* Messages from the calling thread that the peer has not taken yet: a service should answer at length only to
+ * those who read. 0 for a connection that did not come through a socket door. */
+guint agl_socket_door_get_backlog (GDBusConnection *connection);
 
 /* NULL when @connection did not come through a socket door: a message bus. */
 const AglPeer *agl_socket_door_get_peer (GDBusConnection *connection);

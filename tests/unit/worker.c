@@ -1,9 +1,524 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/worker.h"
 
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "children.h"
+#include "common/error.h"
+
+#define PATIENCE_SEC 60
+#define ALICE        1000
+#define BOB          1001
+
+/* What a job gets: it tells that it runs, and where there is a gate waits there for a byte or the end, as it
+ * would for a dead server. Pipes, so that ThreadSanitizer sees who waits for whom. */
+typedef struct
+{
+  int running_fd; /* -1: tells nobody */
+  int gate_fd;    /* -1: does not wait */
+  int freed_fd;   /* told when the input is freed */
+  gboolean fails;
+} Input;
+
+typedef struct
+{
+  GMainContext *context;
+  AglWorker *worker;
+  int running[2];
+  int gate[2];
+  int freed[2];
+
+  guint n_done;
+  guint n_results;
+  guint n_refused;
+  guint n_failed;
+  GString *order;
+  gboolean gave_up;
+  gboolean free_worker_when_done;
+} Fixture;
+
+static void
+write_byte (int fd)
+{
+  g_assert_cmpint (write (fd, "x", 1), ==, 1);
+}
+
+static void
+read_byte (int fd)
+{
+  char byte;
+
+  g_assert_cmpint (read (fd, &byte, 1), ==, 1);
+}
+
+static gpointer
+work (gpointer data, GError **error)
+{
+  const Input *input = data;
+  char byte;
+
+  if (input->running_fd >= 0)
+    write_byte (input->running_fd);
+  if (input->gate_fd >= 0)
+    g_assert_cmpint (read (input->gate_fd, &byte, 1), >=, 0);
+  if (input->fails)
+    {
+      g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY, "it fails");
+      return NULL;
+    }
+  return g_strdup ("result");
+}
+
+static void
+free_input (gpointer data)
+{
+  Input *input = data;
+
+  if (input->freed_fd >= 0)
+    write_byte (input->freed_fd);
+  g_free (input);
+}
+
+static Input *
+new_input (int running_fd, int gate_fd, int freed_fd)
+{
+  Input *input = g_new0 (Input, 1);
+
+  input->running_fd = running_fd;
+  input->gate_fd = gate_fd;
+  input->freed_fd = freed_fd;
+  return input;
+}
+
+static void
+on_done (gpointer result, GError *error, gpointer user_data)
+{
+  Fixture *f = user_data;
+
+  f->n_done++;
+  if (error == NULL)
+    {
+      g_assert_cmpstr (result, ==, "result");
+      g_free (result);
+      f->n_results++;
+    }
+  else
+    {
+      g_assert_null (result);
+      if (g_error_matches (error, AGL_ERROR, AGL_ERROR_UNAVAILABLE))
+        f->n_refused++;
+      else
+        f->n_failed++;
+    }
+  if (f->free_worker_when_done)
+    g_clear_pointer (&f->worker, agl_worker_free);
+}
+
+static void
+push (Fixture *f, uid_t uid, Input *input)
+{
+  guint n_done = f->n_done;
+
+  agl_worker_push (f->worker, uid, work, input, free_input, g_free, on_done, f);
+  g_assert_cmpuint (f->n_done, ==, n_done); /* never from within */
+}
+
+/* A job that runs and hangs when this returns. */
+static void
+push_stuck (Fixture *f, uid_t uid)
+{
+  push (f, uid, new_input (f->running[1], f->gate[0], f->freed[1]));
+  read_byte (f->running[0]);
+}
+
+static void
+push_quick (Fixture *f, uid_t uid)
+{
+  push (f, uid, new_input (-1, -1, -1));
+}
+
+static guint
+count_threads (void)
+{
+  g_autoptr (GDir) dir = g_dir_open ("/proc/self/task", 0, NULL);
+  const char *name;
+  guint n = 0;
+
+  while ((name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *path = g_build_filename ("/proc/self/task", name, "comm", NULL);
+      g_autofree char *comm = NULL;
+
+      if (g_file_get_contents (path, &comm, NULL, NULL) && strcmp (comm, "agl-worker\n") == 0)
+        n++;
+    }
+  return n;
+}
+
+static void
+wait_for_threads_to_end (void)
+{
+  gint64 limit_usec = g_get_monotonic_time () + PATIENCE_SEC * G_USEC_PER_SEC;
+
+  while (count_threads () > 0 && g_get_monotonic_time () < limit_usec)
+    g_thread_yield ();
+  g_assert_cmpuint (count_threads (), ==, 0);
+}
+
+static void
+set_up (Fixture *f, gconstpointer unused)
+{
+  wait_for_threads_to_end (); /* the former test's */
+  f->context = g_main_context_new ();
+  f->worker = agl_worker_new (f->context);
+  agl_worker_set_timeout (f->worker, PATIENCE_SEC * 1000);
+  g_assert_cmpint (pipe2 (f->running, O_CLOEXEC), ==, 0);
+  g_assert_cmpint (pipe2 (f->gate, O_CLOEXEC), ==, 0);
+  g_assert_cmpint (pipe2 (f->freed, O_CLOEXEC), ==, 0);
+  f->order = g_string_new (NULL);
+}
+
+static void
+open_gate (Fixture *f, guint n_stuck)
+{
+  for (guint i = 0; i < n_stuck; i++)
+    write_byte (f->gate[1]);
+}
+
+static void
+tear_down (Fixture *f, gconstpointer unused)
+{
+  g_clear_pointer (&f->worker, agl_worker_free);
+  g_main_context_unref (f->context);
+  for (guint i = 0; i < 2; i++)
+    {
+      close (f->running[i]);
+      close (f->gate[i]);
+      close (f->freed[i]);
+    }
+  g_string_free (f->order, TRUE);
+}
+
+static gboolean
+on_given_up (gpointer user_data)
+{
+  ((Fixture *)user_data)->gave_up = TRUE;
+  return G_SOURCE_REMOVE;
+}
+
+static void
+run_until_done (Fixture *f, guint n_done)
+{
+  g_autoptr (GSource) limit = g_timeout_source_new_seconds (PATIENCE_SEC);
+
+  g_source_set_callback (limit, on_given_up, f, NULL);
+  g_source_attach (limit, f->context);
+  while (f->n_done < n_done && !f->gave_up)
+    g_main_context_iteration (f->context, TRUE);
+  g_source_destroy (limit);
+  g_assert_cmpuint (f->n_done, ==, n_done);
+}
+
+static void
+run_what_is_ready (Fixture *f)
+{
+  while (g_main_context_iteration (f->context, FALSE))
+    ;
+}
+
+static void
+test_results_and_errors_come (Fixture *f, gconstpointer unused)
+{
+  Input *failing = new_input (-1, -1, f->freed[1]);
+
+  failing->fails = TRUE;
+  push_quick (f, ALICE);
+  push (f, BOB, failing);
+  g_assert_cmpuint (agl_worker_pending (f->worker), ==, 2);
+  run_until_done (f, 2);
+  g_assert_cmpuint (f->n_results, ==, 1);
+  g_assert_cmpuint (f->n_failed, ==, 1);
+  g_assert_cmpuint (agl_worker_pending (f->worker), ==, 0);
+  read_byte (f->freed[0]);
+}
+
+/* How long an idle main loop sleeps: for ever. */
+static gint
+next_timeout_msec (Fixture *f)
+{
+  GPollFD fds[8];
+  gint timeout_msec = 0;
+  gint priority;
+
+  g_assert_true (g_main_context_acquire (f->context));
+  g_main_context_prepare (f->context, &priority);
+  g_main_context_query (f->context, G_MAXINT, &timeout_msec, fds, G_N_ELEMENTS (fds));
+  g_main_context_release (f->context);
+  return timeout_msec;
+}
+
+static void
+test_idle_it_has_nothing (Fixture *f, gconstpointer unused)
+{
+  g_assert_cmpint (next_timeout_msec (f), ==, -1);
+  push_stuck (f, ALICE);
+  g_assert_cmpuint (count_threads (), ==, 1);
+  g_assert_cmpint (next_timeout_msec (f), >, 0);
+  open_gate (f, 1);
+  run_until_done (f, 1);
+  g_assert_cmpint (next_timeout_msec (f), ==, -1);
+  wait_for_threads_to_end ();
+}
+
+static void
+test_the_stuck_do_not_hold_up_others (Fixture *f, gconstpointer unused)
+{
+  for (guint i = 0; i < 2; i++)
+    push_stuck (f, ALICE);
+  push_quick (f, ALICE); /* two is her share */
+  for (guint i = 0; i < 10; i++)
+    push_quick (f, BOB);
+  run_until_done (f, 10);
+  g_assert_cmpuint (f->n_results, ==, 10);
+  g_assert_cmpuint (agl_worker_pending (f->worker), ==, 3);
+  open_gate (f, 2);
+  run_until_done (f, 13);
+  g_assert_cmpuint (f->n_results, ==, 13);
+}
+
+static void
+test_too_many_are_refused (Fixture *f, gconstpointer unused)
+{
+  const guint n_queued = 32;
+
+  for (guint i = 0; i < 2; i++)
+    push_stuck (f, ALICE);
+  for (guint i = 0; i < n_queued; i++)
+    push_quick (f, ALICE);
+  run_what_is_ready (f);
+  g_assert_cmpuint (f->n_done, ==, 0);
+
+  push (f, ALICE, new_input (-1, -1, -1));
+  run_until_done (f, 1);
+  g_assert_cmpuint (f->n_refused, ==, 1);
+  push_quick (f, BOB);
+  run_until_done (f, 2);
+  g_assert_cmpuint (f->n_results, ==, 1);
+
+  open_gate (f, 2);
+  run_until_done (f, 2 + 2 + n_queued);
+  g_assert_cmpuint (f->n_refused, ==, 1);
+}
+
+static void
+test_threads_are_bounded (Fixture *f, gconstpointer unused)
+{
+  const guint n_threads = 8;
+
+  for (guint i = 0; i < n_threads; i++)
+    push_stuck (f, ALICE + i / 2);
+  push_quick (f, ALICE + 100);
+  run_what_is_ready (f);
+  g_assert_cmpuint (f->n_done, ==, 0);
+  g_assert_cmpuint (count_threads (), ==, n_threads);
+  open_gate (f, 1); /* one free thread serves who waited */
+  run_until_done (f, 2);
+  open_gate (f, n_threads - 1);
+  run_until_done (f, n_threads + 1);
+}
+
+static gpointer
+work_that_notes (gpointer data, GError **error)
+{
+  return data;
+}
+
+static void
+on_noted (gpointer result, GError *error, gpointer user_data)
+{
+  Fixture *f = user_data;
+
+  g_assert_no_error (error);
+  g_string_append_c (f->order, (char)GPOINTER_TO_INT (result));
+  f->n_done++;
+}
+
+/* With one thread left, of two users each with work to do neither waits for all of the other's. */
+static void
+test_users_take_turns (Fixture *f, gconstpointer unused)
+{
+  for (guint i = 0; i < 8; i++)
+    push_stuck (f, ALICE + i / 2);
+  for (guint i = 0; i < 3; i++)
+    agl_worker_push (f->worker, 7, work_that_notes, GINT_TO_POINTER ('a'), NULL, NULL, on_noted, f);
+  for (guint i = 0; i < 3; i++)
+    agl_worker_push (f->worker, 8, work_that_notes, GINT_TO_POINTER ('b'), NULL, NULL, on_noted, f);
+  open_gate (f, 1);
+  run_until_done (f, 1 + 6);
+  g_assert_cmpstr (f->order->str, ==, "ababab");
+  open_gate (f, 7);
+  run_until_done (f, 8 + 6);
+}
+
+static void
+test_time_runs_out (Fixture *f, gconstpointer unused)
+{
+  agl_worker_set_timeout (f->worker, 1);
+  push_stuck (f, ALICE);
+  push_stuck (f, ALICE);
+  push_quick (f, ALICE); /* never starts */
+  run_until_done (f, 3);
+  g_assert_cmpuint (f->n_refused, ==, 3);
+  g_assert_cmpuint (agl_worker_pending (f->worker), ==, 0);
+  g_assert_cmpint (next_timeout_msec (f), ==, -1);
+
+  /* The results come late, and are nobody's; then there is work again. */
+  open_gate (f, 2);
+  read_byte (f->freed[0]);
+  read_byte (f->freed[0]);
+  run_what_is_ready (f);
+  g_assert_cmpuint (f->n_done, ==, 3);
+  agl_worker_set_timeout (f->worker, PATIENCE_SEC * 1000);
+  push_quick (f, ALICE);
+  run_until_done (f, 4);
+  g_assert_cmpuint (f->n_results, ==, 1);
+}
+
+/* Its share stays used while the timed-out hang: no thread more for the same dead mount. */
+static void
+test_the_timed_out_still_count (Fixture *f, gconstpointer unused)
+{
+  agl_worker_set_timeout (f->worker, 1);
+  push_stuck (f, ALICE);
+  push_stuck (f, ALICE);
+  run_until_done (f, 2);
+  push (f, ALICE, new_input (f->running[1], -1, -1));
+  run_until_done (f, 3);
+  g_assert_cmpuint (f->n_refused, ==, 3);
+  g_assert_cmpuint (count_threads (), ==, 2);
+  open_gate (f, 2);
+  wait_for_threads_to_end ();
+}
+
+static void
+test_freed_with_stuck_threads (Fixture *f, gconstpointer unused)
+{
+  push_stuck (f, ALICE);
+  push_stuck (f, ALICE);
+  push (f, ALICE, new_input (-1, -1, f->freed[1]));
+  g_clear_pointer (&f->worker, agl_worker_free);
+  read_byte (f->freed[0]); /* the queued one's, at once */
+  run_what_is_ready (f);
+  g_assert_cmpuint (f->n_done, ==, 0);
+
+  open_gate (f, 2);
+  read_byte (f->freed[0]);
+  read_byte (f->freed[0]);
+  run_what_is_ready (f);
+  g_assert_cmpuint (f->n_done, ==, 0);
+  wait_for_threads_to_end ();
+}
+
+static void
+test_freed_with_results_untold (Fixture *f, gconstpointer unused)
+{
+  push (f, ALICE, new_input (-1, -1, f->freed[1]));
+  wait_for_threads_to_end ();
+  g_clear_pointer (&f->worker, agl_worker_free);
+  read_byte (f->freed[0]);
+  g_assert_cmpuint (f->n_done, ==, 0);
+}
+
+static void
+test_freed_while_telling (Fixture *f, gconstpointer unused)
+{
+  f->free_worker_when_done = TRUE;
+  push_stuck (f, ALICE);
+  push_quick (f, BOB);
+  run_until_done (f, 1);
+  g_assert_null (f->worker);
+  open_gate (f, 1);
+  read_byte (f->freed[0]);
+  run_what_is_ready (f);
+  g_assert_cmpuint (f->n_done, ==, 1);
+  wait_for_threads_to_end ();
+}
+
+static void
+push_again (gpointer result, GError *error, gpointer user_data)
+{
+  Fixture *f = user_data;
+
+  g_assert_no_error (error);
+  g_free (result);
+  f->n_done++;
+  if (f->n_done < 500)
+    agl_worker_push (f->worker, f->n_done % 7, work, new_input (-1, -1, -1), free_input, g_free, push_again,
+                     f);
+}
+
+static void
+test_many (Fixture *f, gconstpointer unused)
+{
+  for (guint i = 0; i < 300; i++)
+    push_quick (f, ALICE + i % 20);
+  run_until_done (f, 300);
+  g_assert_cmpuint (f->n_results, ==, 300);
+  f->n_done = 0;
+  agl_worker_push (f->worker, 0, work, new_input (-1, -1, -1), free_input, g_free, push_again, f);
+  run_until_done (f, 500);
+}
+
+/* Root is not bound by RLIMIT_NPROC, so another user asks. */
+static void
+no_thread_child (int unused)
+{
+  struct rlimit limit = { 0, 0 };
+  Fixture f = { 0 };
+
+  g_assert_true (geteuid () != 0 || setuid (65534) == 0);
+  g_assert_cmpint (setrlimit (RLIMIT_NPROC, &limit), ==, 0);
+  set_up (&f, NULL);
+  push_quick (&f, ALICE);
+  run_until_done (&f, 1);
+  g_assert_cmpuint (f.n_refused, ==, 1);
+  tear_down (&f, NULL);
+}
+
+static void
+test_no_thread (void)
+{
+  run_child (no_thread_child);
+}
+
 int
 main (int argc, char **argv)
 {
+  static const struct
+  {
+    const char *path;
+    void (*func) (Fixture *f, gconstpointer unused);
+  } tests[] = {
+    { "/worker/results-and-errors", test_results_and_errors_come },
+    { "/worker/idle", test_idle_it_has_nothing },
+    { "/worker/stuck-do-not-hold-up-others", test_the_stuck_do_not_hold_up_others },
+    { "/worker/too-many-are-refused", test_too_many_are_refused },
+    { "/worker/threads-are-bounded", test_threads_are_bounded },
+    { "/worker/users-take-turns", test_users_take_turns },
+    { "/worker/time-runs-out", test_time_runs_out },
+    { "/worker/timed-out-still-count", test_the_timed_out_still_count },
+    { "/worker/freed/with-stuck-threads", test_freed_with_stuck_threads },
+    { "/worker/freed/with-results-untold", test_freed_with_results_untold },
+    { "/worker/freed/while-telling", test_freed_while_telling },
+    { "/worker/many", test_many },
+  };
+
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/worker/no-thread", test_no_thread);
+  for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
+    g_test_add (tests[i].path, Fixture, NULL, set_up, tests[i].func, tear_down);
   return g_test_run ();
 }

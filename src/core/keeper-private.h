@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+#include "core/cwd-check.h"
+#include "core/keeper.h"
+#include "core/process-watch.h"
+
+/* Shared by keeper.c (a lock's life), keeper-acquire.c (a request's life) and keeper-restore.c (a restart).
+ */
+struct _AglKeeper
+{
+  AglLockStore *store;
+  AglWorker *worker;
+  AglKeeperHooks hooks;
+  gpointer user_data;
+  AglLockTable *table;
+  AglProcessWatch *watch;
+  AglCwdCheck *check;
+  AglAgentCatalog *catalog;
+  GHashTable *pending;    /* set of AglPending: requests that have not been answered */
+  GPtrArray *restored;    /* AglSavedLock that are over and not yet told */
+  GPtrArray *unforgotten; /* AglSavedLock whose end could not be written yet */
+  GHashTable *outsiders;  /* set of AglProcess watched because somebody waits for them */
+  guint retry_timer;      /* for unforgotten */
+  guint expiry_timer;
+  gint64 next_expiry_usec; /* wall clock, what the timer is set for; 0: none */
+  gint64 grace_msec;
+  guint64 counters[AGL_N_COUNTERS];
+};
+
+/* keeper.c */
+
+/* Ends @lock because of proof: whether or not the disk can be told now, it is over. */
+void agl_keeper_end (AglKeeper *self, AglLock *lock, AglReleaseReason reason);
+/* Watches @lock's holder in place of whom it had watched for it. */
+gboolean agl_keeper_watch_holder (AglKeeper *self, AglLock *lock, GError **error);
+/* Makes sure that somebody looks when @expires_at_usec comes (0: never). */
+void agl_keeper_arm_expiry (AglKeeper *self, gint64 expires_at_usec);
+
+/* keeper-acquire.c */
+
+gboolean agl_keeper_is_ready (const AglRequest *request, gpointer user_data, GError **error);
+void agl_keeper_wait_ended (AglWaiter *waiter, AglLock *lock, const GError *error, gpointer user_data);
+void agl_keeper_holder_to_be_died (AglKeeper *self, AglProcess *process);
+void agl_keeper_check_waiters (AglKeeper *self);
+void agl_keeper_drop_all (AglKeeper *self);

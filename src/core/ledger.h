@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+#include "core/lock-index.h"
+#include "core/waiter.h"
+
+/* The table's facts without its decisions: the locks that are held, the requests that wait, how many of both
+ * each user has, and whom each waiter waits for. That last one is kept up to date only where something
+ * changed: whatever enters or leaves marks the waiters it may concern as stale, and agl_ledger_refresh() asks
+ * the rules about those anew. */
+typedef struct
+{
+  GHashTable *by_id;     /* AglLock, owned; a lock begins with its id */
+  AglLockIndex *held;    /* the same locks */
+  AglLockIndex *wanted;  /* the waiters' drafts */
+  GQueue waiters;        /* AglWaiter, owned, in order of arrival */
+  GHashTable *tallies;   /* uid → Tally */
+  GHashTable *recounted; /* AglLock (owned) → n_waiters when it was last announced */
+  guint64 last_serial;
+  guint n_stale;
+  guint n_due;
+  /* Somebody may be waited for by somebody he did not wait for before, other than by arriving: a circle may
+   * have closed. */
+  gboolean suspicious;
+} AglLedger;
+
+void agl_ledger_init (AglLedger *self);
+void agl_ledger_clear (AglLedger *self);
+
+/* Takes a reference. An id that is taken is a programmer's error. */
+void agl_ledger_add_lock (AglLedger *self, AglLock *lock);
+/* Gives the table's reference up. Between the two a lock may be changed in whatever way. */
+void agl_ledger_remove_lock (AglLedger *self, AglLock *lock);
+gboolean agl_ledger_has_lock (const AglLedger *self, const AglLock *lock);
+
+/* @wanted: taken over. The waiter is stale from the start. */
+AglWaiter *agl_ledger_enqueue (AglLedger *self, AglRequest *request, AglLock *wanted);
+/* Out of the queue, with no blockers: the caller's to free. */
+void agl_ledger_dequeue (AglLedger *self, AglWaiter *waiter);
+
+/* Makes every waiter's blockers true, but for its outsiders, which only a look can tell: those are forgotten
+ * when somebody else is in the way. Waiters with nobody else in their way are due then. */
+void agl_ledger_refresh (AglLedger *self);
+/* Takes note of who was seen in the directory of @waiter. @outsiders: taken over. */
+void agl_ledger_set_outsiders (AglLedger *self, AglWaiter *waiter, GPtrArray *outsiders);
+/* Those who wait for nobody but outsiders become due again. */
+void agl_ledger_look_again (AglLedger *self);
+/* The first one that is due, and is not any more now. NULL: none. */
+AglWaiter *agl_ledger_take_due (AglLedger *self);
+
+guint agl_ledger_count_locks_of (const AglLedger *self, uid_t uid);
+guint agl_ledger_count_waiters_of (const AglLedger *self, uid_t uid);

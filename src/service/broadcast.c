@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#include "service/broadcast.h"
+
+#include "common/names.h"
+#include "service/lock-facts.h"
+#include "service/socket-door.h"
+
+/* On the bus of the whole machine anybody listens; on a direct socket it is known who does; on a user's own
+ * service everybody is that user, or root. */
+static gboolean
+may_hear_texts (const AglService *service, GDBusConnection *connection, const AglLock *lock)
+{
+  const AglPeer *peer = agl_socket_door_get_peer (connection);
+
+  if (service->scope == AGL_SCOPE_USER)
+    return TRUE;
+  return peer != NULL && (peer->uid == 0 || peer->uid == lock->uid);
+}
+
+typedef GVariant *(*MakeParameters) (const AglLock *lock, guint detail, gboolean with_texts);
+
+/* One value for those who may hear all and one for the others, each made when first needed. */
+static void
+broadcast (AglService *service, const AglLock *lock, const char *signal, MakeParameters make, guint detail)
+{
+  GList *connections =
+      g_dbus_interface_skeleton_get_connections (G_DBUS_INTERFACE_SKELETON (service->object));
+  GVariant *parameters[2] = { NULL, NULL };
+
+  for (GList *each = connections; each != NULL; each = each->next)
+    {
+      gboolean with_texts = may_hear_texts (service, each->data, lock);
+      g_autoptr (GError) error = NULL;
+
+      if (parameters[with_texts] == NULL)
+        parameters[with_texts] = g_variant_ref_sink (make (lock, detail, with_texts));
+      if (!g_dbus_connection_emit_signal (each->data, NULL, AGL_OBJECT_PATH, AGL_INTERFACE, signal,
+                                          parameters[with_texts], &error))
+        g_debug ("%s is not told on a connection that closed: %s", signal, error->message);
+      if (agl_socket_door_get_peer (each->data) != NULL)
+        agl_socket_door_check_backlog (each->data);
+    }
+  g_clear_pointer (&parameters[FALSE], g_variant_unref);
+  g_clear_pointer (&parameters[TRUE], g_variant_unref);
+  g_list_free_full (connections, g_object_unref);
+}
+
+static GVariant *
+make_acquired (const AglLock *lock, guint detail, gboolean with_texts)
+{
+  g_autofree char *path = agl_path_to_display (agl_directory_get_path (lock->directory));
+
+  return g_variant_new ("(tsu@a{sv})", lock->id, path, (guint32)lock->token.pid,
+                        agl_lock_facts (lock, with_texts));
+}
+
+static GVariant *
+make_released (const AglLock *lock, guint reason, gboolean with_texts)
+{
+  g_autofree char *path = agl_path_to_display (agl_directory_get_path (lock->directory));
+
+  return g_variant_new ("(tsus@a{sv})", lock->id, path, (guint32)lock->token.pid,
+                        agl_release_reason_to_string ((AglReleaseReason)reason),
+                        agl_lock_facts (lock, with_texts));
+}
+
+static GVariant *
+make_changed (const AglLock *lock, guint what, gboolean with_texts)
+{
+  return g_variant_new ("(t@a{sv})", lock->id, agl_lock_changed_facts (lock, (AglChange)what, with_texts));
+}
+
+void
+agl_broadcast_acquired (AglService *service, AglLock *lock)
+{
+  broadcast (service, lock, "LockAcquired", make_acquired, 0);
+}
+
+void
+agl_broadcast_released (AglService *service, AglLock *lock, AglReleaseReason reason)
+{
+  broadcast (service, lock, "LockReleased", make_released, reason);
+}
+
+void
+agl_broadcast_changed (AglService *service, AglLock *lock, AglChange what)
+{
+  broadcast (service, lock, "LockChanged", make_changed, what);
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+#include "service/bus-door.h"
+
+#include "common/names.h"
+
+/* From a restarting bus's first moment to one that stays away: how long until the next attempt. */
+#define FIRST_RETRY_MSEC 100
+#define LAST_RETRY_MSEC  10000
+
+struct _AglBusDoor
+{
+  AglService *service;
+  char *address;
+  gboolean replace;
+  AglBusDoorSettledFunc settled; /* NULL once called */
+  gpointer user_data;
+  GCancellable *cancellable;
+  GDBusConnection *connection; /* NULL while there is none */
+  guint name;
+  guint retry;
+  guint retry_msec;
+};
+
+static void connect_to_bus (AglBusDoor *self);
+
+static void
+settle (AglBusDoor *self)
+{
+  AglBusDoorSettledFunc settled = g_steal_pointer (&self->settled);
+
+  if (settled != NULL)
+    settled (self->user_data);
+}
+
+static gboolean
+on_retry (gpointer user_data)
+{
+  AglBusDoor *self = user_data;
+
+  self->retry = 0;
+  connect_to_bus (self);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+retry_later (AglBusDoor *self)
+{
+  self->retry = g_timeout_add (self->retry_msec, on_retry, self);
+  self->retry_msec = MIN (self->retry_msec * 2, LAST_RETRY_MSEC);
+}
+
+static void
+disconnect (AglBusDoor *self)
+{
+  if (self->connection == NULL)
+    return;
+  g_signal_handlers_disconnect_by_data (self->connection, self);
+  g_clear_handle_id (&self->name, g_bus_unown_name);
+  if (g_dbus_interface_skeleton_has_connection (G_DBUS_INTERFACE_SKELETON (self->service->object),
+                                                self->connection))
+    g_dbus_interface_skeleton_unexport_from_connection (G_DBUS_INTERFACE_SKELETON (self->service->object),
+                                                        self->connection);
+  agl_callers_drop_connection (self->service->callers, self->connection);
+  g_clear_object (&self->connection);
+}
+
+static void
+on_closed (GDBusConnection *connection, gboolean remote_peer_vanished, GError *error, gpointer user_data)
+{
+  AglBusDoor *self = user_data;
+
+  g_message ("The message bus went away; locks stay as they are, and the direct socket goes on");
+  disconnect (self);
+  retry_later (self);
+}
+
+static void
+on_name_acquired (GDBusConnection *connection, const char *name, gpointer user_data)
+{
+  AglBusDoor *self = user_data;
+
+  g_debug ("Owns %s", name);
+  self->retry_msec = FIRST_RETRY_MSEC;
+  settle (self);
+}
+
+static void
+on_name_lost (GDBusConnection *connection, const char *name, gpointer user_data)
+{
+  AglBusDoor *self = user_data;
+
+  /* A closed connection is on_closed's. */
+  if (connection != NULL && !g_dbus_connection_is_closed (connection))
+    g_warning ("%s is owned by another instance on this bus; serving the direct socket until it is free",
+               name);
+  settle (self);
+}
+
+static void
+on_connected (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GDBusConnection) connection = g_dbus_connection_new_for_address_finish (result, &error);
+  AglBusDoor *self;
+
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return;
+  self = user_data;
+  if (connection != NULL
+      && !g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (self->service->object), connection,
+                                            AGL_OBJECT_PATH, &error))
+    g_clear_object (&connection);
+  if (connection == NULL)
+    {
+      g_message ("The message bus at %s cannot be reached, trying again: %s", self->address, error->message);
+      settle (self);
+      retry_later (self);
+      return;
+    }
+  self->connection = g_steal_pointer (&connection);
+  g_dbus_connection_set_exit_on_close (self->connection, FALSE);
+  g_signal_connect (self->connection, "closed", G_CALLBACK (on_closed), self);
+  self->name = g_bus_own_name_on_connection (self->connection, AGL_BUS_NAME,
+                                             G_BUS_NAME_OWNER_FLAGS_ALLOW_REPLACEMENT
+                                                 | (self->replace ? G_BUS_NAME_OWNER_FLAGS_REPLACE : 0),
+                                             on_name_acquired, on_name_lost, self, NULL);
+  if (g_dbus_connection_is_closed (self->connection))
+    on_closed (self->connection, TRUE, NULL, self);
+}
+
+static void
+connect_to_bus (AglBusDoor *self)
+{
+  g_dbus_connection_new_for_address (self->address,
+                                     G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT
+                                         | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
+                                     NULL, self->cancellable, on_connected, self);
+}
+
+/* Not g_dbus_address_get_for_bus_sync() for the session: it would start a bus where there is none. */
+static char *
+find_address (AglScope scope)
+{
+  g_autofree char *socket = NULL, *escaped = NULL;
+  const char *address = g_getenv ("DBUS_SESSION_BUS_ADDRESS");
+
+  if (scope == AGL_SCOPE_SYSTEM)
+    return g_dbus_address_get_for_bus_sync (G_BUS_TYPE_SYSTEM, NULL, NULL);
+  if (address != NULL && *address != '\0')
+    return g_strdup (address);
+  socket = g_build_filename (g_get_user_runtime_dir (), "bus", NULL);
+  if (!g_file_test (socket, G_FILE_TEST_EXISTS))
+    return NULL;
+  escaped = g_dbus_address_escape_value (socket);
+  return g_strconcat ("unix:path=", escaped, NULL);
+}
+
+AglBusDoor *
+agl_bus_door_new (AglService *service, gboolean replace, AglBusDoorSettledFunc settled, gpointer user_data)
+{
+  g_autofree char *address = find_address (service->scope);
+  AglBusDoor *self;
+
+  if (address == NULL)
+    return NULL;
+  self = g_new0 (AglBusDoor, 1);
+  self->service = service;
+  self->address = g_steal_pointer (&address);
+  self->replace = replace;
+  self->settled = settled;
+  self->user_data = user_data;
+  self->cancellable = g_cancellable_new ();
+  self->retry_msec = FIRST_RETRY_MSEC;
+  connect_to_bus (self);
+  return self;
+}
+
+void
+agl_bus_door_free (AglBusDoor *self)
+{
+  self->settled = NULL;
+  g_cancellable_cancel (self->cancellable);
+  g_clear_handle_id (&self->retry, g_source_remove);
+  disconnect (self);
+  g_object_unref (self->cancellable);
+  g_free (self->address);
+  g_free (self);
+}

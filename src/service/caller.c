@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: MIT */
+#include "service/caller.h"
+
+#include <fcntl.h>
+#include <gio/gunixfdlist.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "service/socket-door.h"
+
+#define BUS      "org.freedesktop.DBus"
+#define BUS_PATH "/org/freedesktop/DBus"
+
+/* A bus that does not answer within this is not going to; its own answer takes well under a millisecond. */
+#define BUS_TIMEOUT_MSEC 10000
+
+struct _AglCallers
+{
+  gboolean impersonate;
+  AglCallerGoneFunc gone;
+  gpointer user_data;
+  GHashTable *entries; /* set of Entry, by connection and name */
+};
+
+/* A caller, or the attempt to learn who it is. */
+typedef struct
+{
+  AglCallers *callers; /* NULL once forgotten while the bus is still being asked */
+  GDBusConnection *connection;
+  char *name; /* NULL: direct */
+  guint subscription;
+  AglCaller *caller; /* NULL until known */
+  GQueue queue;      /* Asked, in order of arrival; empty once the caller is known */
+  guint n_refs;
+} Entry;
+
+typedef struct
+{
+  AglCallerFunc func;
+  gpointer user_data;
+} Asked;
+
+AglCaller *
+agl_caller_ref (AglCaller *self)
+{
+  return g_rc_box_acquire (self);
+}
+
+static void
+caller_clear (gpointer data)
+{
+  AglCaller *self = data;
+
+  g_clear_pointer (&self->asker.process, agl_process_unref);
+  g_clear_pointer (&self->subject, agl_subject_unref);
+  g_clear_object (&self->connection);
+  g_free (self->name);
+}
+
+void
+agl_caller_unref (AglCaller *self)
+{
+  g_rc_box_release_full (self, caller_clear);
+}
+
+static guint
+entry_hash (gconstpointer data)
+{
+  const Entry *entry = data;
+
+  return g_direct_hash (entry->connection) ^ (entry->name != NULL ? g_str_hash (entry->name) : 0);
+}
+
+static gboolean
+entry_equal (gconstpointer a, gconstpointer b)
+{
+  const Entry *one = a, *other = b;
+
+  return one->connection == other->connection && g_strcmp0 (one->name, other->name) == 0;
+}
+
+static void
+entry_unref (Entry *entry)
+{
+  if (--entry->n_refs > 0)
+    return;
+  g_clear_pointer (&entry->caller, agl_caller_unref);
+  g_object_unref (entry->connection);
+  g_free (entry->name);
+  g_free (entry);
+}
+
+static void
+answer_all (Entry *entry, const GError *error)
+{
+  Asked *asked;
+
+  entry->n_refs++;
+  while ((asked = g_queue_pop_head (&entry->queue)) != NULL)
+    {
+      asked->func (entry->caller, error, asked->user_data);
+      g_free (asked);
+    }
+  entry_unref (entry);
+}
+
+/* Out of the table: whoever asks next under this name is asked about anew. */
+static void
+forget (Entry *entry, const GError *why)
+{
+  AglCallers *self = entry->callers;
+
+  if (self == NULL)
+    return;
+  entry->callers = NULL;
+  if (entry->subscription != 0)
+    g_dbus_connection_signal_unsubscribe (entry->connection, entry->subscription);
+  entry->subscription = 0;
+  g_hash_table_remove (self->entries, entry);
+  if (entry->caller != NULL)
+    {
+      entry->caller->is_gone = TRUE;
+      self->gone (entry->caller, self->user_data);
+    }
+  answer_all (entry, why);
+  entry_unref (entry);
+}
+
+static void
+forget_gone (Entry *entry)
+{
+  g_autoptr (GError) why = g_error_new_literal (AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS,
+                                                "The caller hung up before it was identified");
+
+  forget (entry, why);
+}
+
+static void
+on_name_owner_changed (GDBusConnection *connection,
+                       const char *sender,
+                       const char *path,
+                       const char *interface,
+                       const char *signal,
+                       GVariant *parameters,
+                       gpointer user_data)
+{
+  const char *new_owner;
+
+  g_variant_get (parameters, "(&s&s&s)", NULL, NULL, &new_owner);
+  if (*new_owner == '\0')
+    forget_gone (user_data);
+}
+
+/* The groups of a process, from its status: what the bus tells differs from implementation to implementation.
+ */
+static GArray *
+read_groups (const AglProcess *process)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%d/status", (int)agl_process_get_pid (process));
+  g_autofree char *status = NULL;
+  GArray *groups = g_array_new (FALSE, FALSE, sizeof (gid_t));
+  const char *line;
+
+  if (!g_file_get_contents (path, &status, NULL, NULL) || !agl_process_is_alive (process))
+    return groups;
+  line = strstr (status, "\nGroups:");
+  if (line == NULL)
+    return groups;
+  line += sizeof "\nGroups:" - 1;
+  for (;;)
+    {
+      char *end;
+      gid_t gid;
+
+      while (*line == ' ' || *line == '\t')
+        line++;
+      gid = (gid_t)g_ascii_strtoull (line, &end, 10);
+      if (end == line)
+        return groups;
+      g_array_append_val (groups, gid);
+      line = end;
+    }
+}
+
+static AglSubject *
+subject_of (AglCallers *self, AglProcess *process, uid_t uid)
+{
+  g_autoptr (GArray) groups = NULL;
+  AglProcessStatus status = { .effective_gid = (gid_t)-1 };
+
+  if (!self->impersonate || process == NULL)
+    return agl_subject_new (process, uid, (gid_t)-1, NULL, 0, FALSE);
+  groups = read_groups (process);
+  /* Without its group it is judged as in none: less may be allowed, never more. */
+  agl_process_read_status (process, &status, NULL);
+  return agl_subject_new (process, uid, status.effective_gid, (const gid_t *)(gpointer)groups->data,
+                          groups->len, TRUE);
+}
+
+static void
+identified (Entry *entry, AglProcess *process, uid_t uid, AglSubject *subject)
+{
+  AglCaller *caller = g_rc_box_new0 (AglCaller);
+
+  caller->asker.process = process != NULL ? agl_process_ref (process) : NULL;
+  caller->asker.uid = uid;
+  caller->asker.privileged = uid == 0;
+  caller->subject = agl_subject_ref (subject);
+  caller->connection = g_object_ref (entry->connection);
+  caller->name = g_strdup (entry->name);
+  entry->caller = caller;
+  answer_all (entry, NULL);
+}
+
+static void
+fail (Entry *entry, const GError *cause)
+{
+  g_autoptr (GError) why =
+      g_error_new (AGL_ERROR, AGL_ERROR_UNAVAILABLE, "The caller cannot be identified: %s", cause->message);
+
+  forget (entry, why);
+}
+
+typedef struct
+{
+  Entry *entry;
+  AglProcess *process;
+  uid_t uid;
+} Confirmation;
+
+static void
+on_confirmed (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  Confirmation *confirmation = user_data;
+  Entry *entry = confirmation->entry;
+  g_autoptr (AglProcess) process = confirmation->process;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) reply = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
+  gboolean has_owner = FALSE;
+
+  if (reply != NULL)
+    g_variant_get (reply, "(b)", &has_owner);
+  if (entry->callers == NULL)
+    ;
+  else if (reply == NULL)
+    fail (entry, error);
+  else if (!has_owner)
+    forget_gone (entry);
+  else
+    {
+      g_autoptr (AglSubject) subject = subject_of (entry->callers, process, confirmation->uid);
+
+      identified (entry, process, confirmation->uid, subject);
+    }
+  g_free (confirmation);
+  entry_unref (entry);
+}
+
+/* The PID was the caller's when the bus read it; by now it may be another process's. But a name that is still
+ * connected after the PID was opened means a process that was alive all the time: the one that was opened. */
+static void
+confirm (Entry *entry, AglProcess *process, uid_t uid)
+{
+  Confirmation *confirmation = g_new0 (Confirmation, 1);
+
+  entry->n_refs++;
+  confirmation->entry = entry;
+  confirmation->process = process != NULL ? agl_process_ref (process) : NULL;
+  confirmation->uid = uid;
+  g_dbus_connection_call (entry->connection, BUS, BUS_PATH, BUS, "NameHasOwner",
+                          g_variant_new ("(s)", entry->name), G_VARIANT_TYPE ("(b)"), G_DBUS_CALL_FLAGS_NONE,
+                          BUS_TIMEOUT_MSEC, NULL, on_confirmed, confirmation);
+}
+
+static AglProcess *
+process_from_fd (GVariant *credentials, GUnixFDList *fds)
+{
+  g_autoptr (AglProcess) process = NULL;
+  gint32 index;
+  int fd;
+
+  if (fds == NULL || !g_variant_lookup (credentials, "ProcessFD", "h", &index) || index < 0
+      || index >= g_unix_fd_list_get_length (fds))
+    return NULL;
+  fd = g_unix_fd_list_get (fds, index, NULL);
+  if (fd < 0)
+    return NULL;
+  process = agl_process_new_take_pidfd (fd, NULL);
+  if (process == NULL)
+    close (fd);
+  return g_steal_pointer (&process);
+}
+
+static void
+take_credentials (Entry *entry, GVariant *credentials, GUnixFDList *fds)
+{
+  g_autoptr (AglProcess) process = process_from_fd (credentials, fds);
+  g_autoptr (GError) error = NULL;
+  guint32 uid, pid;
+
+  if (!g_variant_lookup (credentials, "UnixUserID", "u", &uid))
+    {
+      g_set_error_literal (&error, AGL_ERROR, AGL_ERROR_UNAVAILABLE, "the bus does not tell its user");
+      fail (entry, error);
+      return;
+    }
+  if (process != NULL)
+    {
+      g_autoptr (AglSubject) subject = subject_of (entry->callers, process, uid);
+
+      identified (entry, process, uid, subject);
+      return;
+    }
+  if (g_variant_lookup (credentials, "ProcessID", "u", &pid) && pid != 0)
+    {
+      process = agl_process_open ((pid_t)pid, &error);
+      if (process == NULL && !g_error_matches (error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS))
+        {
+          fail (entry, error);
+          return;
+        }
+    }
+  confirm (entry, process, uid);
+}
+
+static void
+on_credentials (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  Entry *entry = user_data;
+  g_autoptr (GUnixFDList) fds = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) reply =
+      g_dbus_connection_call_with_unix_fd_list_finish (G_DBUS_CONNECTION (source), &fds, result, &error);
+
+  if (entry->callers == NULL)
+    ;
+  else if (reply == NULL)
+    fail (entry, error);
+  else
+    {
+      g_autoptr (GVariant) credentials = g_variant_get_child_value (reply, 0);
+
+      take_credentials (entry, credentials, fds);
+    }
+  entry_unref (entry);
+}
+
+/* Subscribed first: a caller that hangs up at any moment after this is heard of. */
+static void
+ask_bus (Entry *entry)
+{
+  entry->subscription = g_dbus_connection_signal_subscribe (entry->connection, BUS, BUS, "NameOwnerChanged",
+                                                            BUS_PATH, entry->name, G_DBUS_SIGNAL_FLAGS_NONE,
+                                                            on_name_owner_changed, entry, NULL);
+  entry->n_refs++;
+  g_dbus_connection_call_with_unix_fd_list (entry->connection, BUS, BUS_PATH, BUS, "GetConnectionCredentials",
+                                            g_variant_new ("(s)", entry->name), G_VARIANT_TYPE ("(a{sv})"),
+                                            G_DBUS_CALL_FLAGS_NONE, BUS_TIMEOUT_MSEC, NULL, NULL,
+                                            on_credentials, entry);
+}
+
+/* A kernel without SO_PEERPIDFD (before Linux 6.5) gives a number, of the process that connected. */
+static void
+ask_kernel (Entry *entry, const AglPeer *peer)
+{
+  AglCallers *self = entry->callers;
+  g_autoptr (AglProcess) process = NULL;
+  g_autoptr (AglSubject) subject = NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (peer->pidfd >= 0)
+    {
+      int fd = fcntl (peer->pidfd, F_DUPFD_CLOEXEC, 3);
+
+      process = fd >= 0 ? agl_process_new_take_pidfd (fd, &error) : NULL;
+      if (process == NULL && fd >= 0)
+        close (fd);
+    }
+  else if (peer->pid > 0)
+    process = agl_process_open (peer->pid, &error);
+
+  if (g_error_matches (error, AGL_ERROR, AGL_ERROR_UNAVAILABLE))
+    {
+      fail (entry, error);
+      return;
+    }
+  subject = agl_subject_new (process, peer->uid, peer->gid, peer->groups, peer->n_groups, self->impersonate);
+  identified (entry, process, peer->uid, subject);
+}
+
+static Entry *
+entry_new (AglCallers *self, GDBusConnection *connection, const char *name)
+{
+  Entry *entry = g_new0 (Entry, 1);
+
+  entry->callers = self;
+  entry->connection = g_object_ref (connection);
+  entry->name = g_strdup (name);
+  entry->n_refs = 1;
+  g_queue_init (&entry->queue);
+  g_hash_table_add (self->entries, entry);
+  return entry;
+}
+
+void
+agl_callers_identify (AglCallers *self,
+                      GDBusMethodInvocation *invocation,
+                      AglCallerFunc func,
+                      gpointer user_data)
+{
+  GDBusConnection *connection = g_dbus_method_invocation_get_connection (invocation);
+  const AglPeer *peer = agl_socket_door_get_peer (connection);
+  const Entry key = {
+    .connection = connection,
+    .name = peer != NULL ? NULL : (char *)g_dbus_method_invocation_get_sender (invocation),
+  };
+  Entry *entry = g_hash_table_lookup (self->entries, &key);
+  Asked *asked;
+
+  if (entry != NULL && entry->caller != NULL)
+    {
+      func (entry->caller, NULL, user_data);
+      return;
+    }
+  asked = g_new0 (Asked, 1);
+  asked->func = func;
+  asked->user_data = user_data;
+  if (entry != NULL)
+    {
+      g_queue_push_tail (&entry->queue, asked);
+      return;
+    }
+  entry = entry_new (self, connection, key.name);
+  g_queue_push_tail (&entry->queue, asked);
+  if (peer != NULL)
+    ask_kernel (entry, peer);
+  else
+    ask_bus (entry);
+}
+
+static void
+forget_matching (AglCallers *self, GDBusConnection *connection)
+{
+  g_autoptr (GPtrArray) found = g_ptr_array_new ();
+  GHashTableIter iter;
+  gpointer entry;
+
+  g_hash_table_iter_init (&iter, self->entries);
+  while (g_hash_table_iter_next (&iter, &entry, NULL))
+    if (connection == NULL || ((Entry *)entry)->connection == connection)
+      g_ptr_array_add (found, entry);
+  for (guint i = 0; i < found->len; i++)
+    forget_gone (g_ptr_array_index (found, i));
+}
+
+void
+agl_callers_drop_connection (AglCallers *self, GDBusConnection *connection)
+{
+  forget_matching (self, connection);
+}
+
+AglCallers *
+agl_callers_new (gboolean impersonate, AglCallerGoneFunc gone, gpointer user_data)
+{
+  AglCallers *self = g_new0 (AglCallers, 1);
+
+  self->impersonate = impersonate;
+  self->gone = gone;
+  self->user_data = user_data;
+  self->entries = g_hash_table_new (entry_hash, entry_equal);
+  return self;
+}
+
+void
+agl_callers_free (AglCallers *self)
+{
+  forget_matching (self, NULL);
+  g_hash_table_unref (self->entries);
+  g_free (self);
+}

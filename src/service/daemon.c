@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+#include "service/daemon.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/names.h"
+#include "config.h"
+#include "service/bus-door.h"
+#include "service/instance.h"
+#include "service/locks-object.h"
+#include "service/mini-bus.h"
+#include "service/notify.h"
+#include "service/socket-door.h"
+
+/* Of one user on the direct socket: each agent, applet and shell prompt has one for a moment or for long. */
+#define MAX_CONNECTIONS_PER_USER 512
+
+/* Towards a reader of signals that does not read: a burst of a few thousand locks fits, an absent reader does
+ * not. */
+#define MAX_QUEUED_MESSAGES 10000
+
+struct _AglDaemon
+{
+  AglService service;
+  GMainLoop *loop;
+  char *runtime_dir, *state_dir, *config;
+  guint idle_exit_sec;
+  guint idle_timer;
+  gint64 idle_since_usec;
+  guint64 last_activity;
+  guint n_connections; /* on direct sockets */
+  GPtrArray *sockets;  /* AglSocketDoor */
+  AglBusDoor *bus;
+};
+
+static gboolean
+is_idle (const AglDaemon *self)
+{
+  AglLockTable *table = agl_keeper_get_table (self->service.keeper);
+
+  return self->service.n_calls == 0 && self->n_connections == 0 && agl_lock_table_count (table) == 0
+         && agl_lock_table_count_waiters (table) == 0;
+}
+
+/* Looked at once a second, and only where an end was asked for: nothing on the way of a call has to think of
+ * it. */
+static gboolean
+on_idle_timer (gpointer user_data)
+{
+  AglDaemon *self = user_data;
+  gint64 now = g_get_monotonic_time ();
+  guint64 activity = self->service.activity;
+
+  if (!is_idle (self) || activity != self->last_activity)
+    {
+      self->last_activity = activity;
+      self->idle_since_usec = now;
+      return G_SOURCE_CONTINUE;
+    }
+  if (now - self->idle_since_usec < (gint64)self->idle_exit_sec * G_USEC_PER_SEC)
+    return G_SOURCE_CONTINUE;
+  g_message ("Nothing to do for %u s, so the service stops", self->idle_exit_sec);
+  g_main_loop_quit (self->loop);
+  self->idle_timer = 0;
+  return G_SOURCE_REMOVE;
+}
+
+static void
+on_caller_gone (AglCaller *caller, gpointer user_data)
+{
+  AglService *service = user_data;
+
+  agl_keeper_cancel (service->keeper, caller, NULL);
+}
+
+static void
+on_opened (GDBusConnection *connection, gpointer user_data)
+{
+  AglDaemon *self = user_data;
+  g_autoptr (GError) error = NULL;
+
+  self->n_connections++;
+  self->service.activity++;
+  if (!g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (self->service.object), connection,
+                                         AGL_OBJECT_PATH, &error))
+    {
+      g_warning ("Cannot serve a connection: %s", error->message);
+      g_dbus_connection_close (connection, NULL, NULL, NULL);
+      return;
+    }
+  agl_mini_bus_attach (connection);
+  g_dbus_connection_start_message_processing (connection);
+}
+
+static void
+on_closed (GDBusConnection *connection, gpointer user_data)
+{
+  AglDaemon *self = user_data;
+  GDBusInterfaceSkeleton *object = G_DBUS_INTERFACE_SKELETON (self->service.object);
+
+  self->n_connections--;
+  if (g_dbus_interface_skeleton_has_connection (object, connection))
+    g_dbus_interface_skeleton_unexport_from_connection (object, connection);
+  agl_callers_drop_connection (self->service.callers, connection);
+}
+
+static gboolean
+open_socket (AglDaemon *self, const char *address, GError **error)
+{
+  const AglDoorPolicy policy = {
+    .everybody = self->service.scope == AGL_SCOPE_SYSTEM,
+    .max_connections_per_user = MAX_CONNECTIONS_PER_USER,
+    .max_queued_messages = MAX_QUEUED_MESSAGES,
+  };
+  AglSocketDoor *door = agl_socket_door_new (address, policy.everybody ? 0666 : 0600, &policy, on_opened,
+                                             on_closed, self, error);
+
+  if (door == NULL)
+    return FALSE;
+  g_ptr_array_add (self->sockets, door);
+  return TRUE;
+}
+
+static gboolean
+open_sockets (AglDaemon *self, char **listen, GError **error)
+{
+  g_autofree char *usual = agl_paths_socket_address (self->runtime_dir);
+
+  if (!open_socket (self, usual, error))
+    return FALSE;
+  for (; listen != NULL && *listen != NULL; listen++)
+    if (!open_socket (self, *listen, error))
+      return FALSE;
+  return TRUE;
+}
+
+/* The catalogue's folders, weakest first. AGENTCTL_LOCKS_AGENTS_DIR stands in for the shipped one when the
+ * service runs from where it was built. */
+static void
+load_catalog (AglDaemon *self)
+{
+  const char *shipped = g_getenv ("AGENTCTL_LOCKS_AGENTS_DIR");
+  g_autofree char *own = g_build_filename (g_get_user_config_dir (), "agentctl-locks", "agents.d", NULL);
+  const char *folders[] = {
+    shipped != NULL ? shipped : AGL_PKGDATADIR "/agents.d",
+    AGL_SYSCONFDIR "/agentctl-locks/agents.d",
+    self->service.scope == AGL_SCOPE_USER ? own : NULL,
+    NULL,
+  };
+  g_autoptr (AglAgentCatalog) catalog = agl_agent_catalog_load (folders);
+
+  agl_keeper_set_catalog (self->service.keeper, catalog);
+}
+
+void
+agl_daemon_reload (AglDaemon *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  agl_notify ("RELOADING=1");
+  if (agl_settings_load (&self->service.settings, self->config, self->service.scope, &error))
+    agl_keeper_configure (self->service.keeper, &self->service.settings.keeper);
+  else
+    g_warning ("The configuration stays as it was: %s", error->message);
+  load_catalog (self);
+  g_message ("Reloaded");
+  agl_notify ("READY=1");
+}
+
+static void
+on_bus_settled (gpointer user_data)
+{
+  AglDaemon *self = user_data;
+
+  agl_keeper_announce_restored (self->service.keeper);
+}
+
+/* Every holder takes a descriptor, and the soft limit is meant for programs that use select(2). */
+static void
+raise_descriptor_limit (void)
+{
+  struct rlimit limit;
+
+  if (getrlimit (RLIMIT_NOFILE, &limit) < 0)
+    return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit (RLIMIT_NOFILE, &limit) < 0)
+    g_message ("Cannot raise the limit of descriptors: %s", g_strerror (errno));
+}
+
+static gboolean
+start_service (AglDaemon *self, GError **error)
+{
+  AglService *service = &self->service;
+
+  service->store = agl_lock_store_new (self->runtime_dir, self->state_dir, error);
+  if (service->store == NULL)
+    return FALSE;
+  service->worker = agl_worker_new (NULL);
+  service->callers = agl_callers_new (service->impersonate, on_caller_gone, service);
+  service->authority = agl_authority_new (service->scope);
+  agl_locks_object_new (service);
+  service->keeper = agl_keeper_new (service->store, service->worker, &agl_locks_object_hooks, service, error);
+  if (service->keeper == NULL)
+    return FALSE;
+  agl_keeper_configure (service->keeper, &service->settings.keeper);
+  load_catalog (self);
+  return agl_keeper_restore (service->keeper, error);
+}
+
+AglDaemon *
+agl_daemon_new (const AglDaemonOptions *options, GMainLoop *loop, GError **error)
+{
+  g_autoptr (AglDaemon) self = g_new0 (AglDaemon, 1);
+  gboolean is_system = options->scope == AGL_SCOPE_SYSTEM;
+
+  self->loop = g_main_loop_ref (loop);
+  self->sockets = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_socket_door_free);
+  self->config = g_strdup (options->config);
+  self->runtime_dir =
+      options->runtime_dir != NULL ? g_strdup (options->runtime_dir) : agl_paths_runtime_dir (options->scope);
+  self->state_dir =
+      options->state_dir != NULL ? g_strdup (options->state_dir) : agl_paths_state_dir (options->scope);
+  self->service.scope = options->scope;
+  self->service.impersonate = is_system;
+  self->idle_exit_sec = options->idle_exit_sec;
+
+  raise_descriptor_limit ();
+  if (!agl_settings_load (&self->service.settings, options->config, options->scope, error)
+      || agl_instance_claim (self->runtime_dir, is_system ? 0755 : 0700, options->replace, error) < 0
+      || !start_service (self, error) || !open_sockets (self, options->listen, error))
+    return NULL;
+  if (!options->no_bus)
+    self->bus = agl_bus_door_new (&self->service, options->replace, on_bus_settled, self);
+  if (self->bus == NULL)
+    on_bus_settled (self);
+  if (self->idle_exit_sec > 0)
+    {
+      self->idle_since_usec = g_get_monotonic_time ();
+      self->idle_timer = g_timeout_add_seconds (1, on_idle_timer, self);
+    }
+  agl_notify ("READY=1");
+  return g_steal_pointer (&self);
+}
+
+void
+agl_daemon_free (AglDaemon *self)
+{
+  AglService *service = &self->service;
+
+  agl_notify ("STOPPING=1");
+  g_clear_handle_id (&self->idle_timer, g_source_remove);
+  g_clear_pointer (&service->keeper, agl_keeper_free);
+  if (service->object != NULL)
+    agl_locks_object_flush (service);
+  g_clear_pointer (&self->bus, agl_bus_door_free);
+  g_ptr_array_unref (self->sockets);
+  if (service->object != NULL)
+    agl_locks_object_free (service);
+  g_clear_pointer (&service->callers, agl_callers_free);
+  g_clear_pointer (&service->authority, agl_authority_free);
+  g_clear_pointer (&service->worker, agl_worker_free);
+  g_clear_pointer (&service->store, agl_lock_store_free);
+  g_main_loop_unref (self->loop);
+  g_free (self->runtime_dir);
+  g_free (self->state_dir);
+  g_free (self->config);
+  g_free (self);
+}

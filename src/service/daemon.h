@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+#include "service/service.h"
+
+/* One instance of the service, put together: doors, callers, keeper, store. */
+typedef struct _AglDaemon AglDaemon;
+
+/* As the command line says. Borrowed strings. */
+typedef struct
+{
+  AglScope scope;
+  const char *runtime_dir; /* NULL: the scope's */
+  const char *state_dir;
+  const char *config;
+  char **listen; /* NULL-terminated D-Bus addresses; NULL: none */
+  gboolean no_bus;
+  gboolean replace;
+  guint idle_exit_sec; /* 0: never */
+} AglDaemonOptions;
+
+/* Claims the runtime folder, takes up what is saved, opens the doors. Blocks; for start-up.
+ * @loop: quit when the instance has been idle for long enough. Errors: any, with what to do next. */
+AglDaemon *agl_daemon_new (const AglDaemonOptions *options, GMainLoop *loop, GError **error);
+/* A clean stop: releases nothing. */
+void agl_daemon_free (AglDaemon *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglDaemon, agl_daemon_free)
+
+/* Reads configuration and catalogue anew; keeps the old ones where the new are broken, and says so. */
+void agl_daemon_reload (AglDaemon *self);

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+#include "common/paths.h"
+
+/* That one instance, and no other, serves a runtime folder: a lock on `DIR/instance` that the kernel gives
+ * back when this process ends, however it ends (fcntl(2), F_SETLK: it also names the pid that has it). */
+
+/* Creates @runtime_dir (@mode) where it is missing and takes the lock, which lasts as long as the process.
+ * @replace: an instance that has it is asked to stop (SIGTERM, which releases nothing) and waited for.
+ * Returns the lock's descriptor, never to be closed: closing any descriptor of the file would give the lock
+ * up. -1 with G_IO_ERROR_BUSY, naming the pid of the other; G_IO_ERROR_TIMED_OUT when it does not stop; or
+ * any GIOError. Blocks: for start-up only. */
+int agl_instance_claim (const char *runtime_dir, mode_t mode, gboolean replace, GError **error);

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+#include "service/locks-object.h"
+
+#include "config.h"
+#include "service/broadcast.h"
+#include "service/socket-door.h"
+
+/* The skeleton, with one property that is made up when it is asked for: keeping `Counters` current would cost
+ * a variant on each call. */
+#define AGL_TYPE_LOCKS_OBJECT (agl_locks_object_get_type ())
+G_DECLARE_FINAL_TYPE (AglLocksObject, agl_locks_object, AGL, LOCKS_OBJECT, AglDBusLocksSkeleton)
+
+struct _AglLocksObject
+{
+  AglDBusLocksSkeleton parent_instance;
+  AglService *service;
+  GArray *unannounced; /* ids (guint64) whose LockReleased is on its way out */
+  gboolean flushing;
+};
+
+G_DEFINE_FINAL_TYPE (AglLocksObject, agl_locks_object, AGL_DBUS_TYPE_LOCKS_SKELETON)
+
+enum
+{
+  PROP_COUNTERS = 1
+};
+
+static GVariant *
+make_counters (AglKeeper *keeper)
+{
+  static const char *const names[] = { "acquired", "refused", "waited", "restored" };
+  GVariantBuilder counters;
+
+  g_variant_builder_init (&counters, G_VARIANT_TYPE ("a{st}"));
+  for (guint i = 0; i < AGL_COUNTER_FIRST_RELEASE; i++)
+    g_variant_builder_add (&counters, "{st}", names[i], agl_keeper_get_counter (keeper, i));
+  for (guint reason = 0; reason < AGL_N_RELEASE_REASONS; reason++)
+    {
+      g_autofree char *name = g_strconcat ("released-", agl_release_reason_to_string (reason), NULL);
+
+      g_variant_builder_add (&counters, "{st}", name,
+                             agl_keeper_get_counter (keeper, AGL_COUNTER_FIRST_RELEASE + reason));
+    }
+  return g_variant_builder_end (&counters);
+}
+
+static void
+get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
+{
+  AglLocksObject *self = AGL_LOCKS_OBJECT (object);
+
+  if (id == PROP_COUNTERS)
+    g_value_take_variant (value, g_variant_ref_sink (make_counters (self->service->keeper)));
+  else
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+}
+
+/* The generated property can be written, by the service itself; this one is made up and cannot. */
+static void
+set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+}
+
+static void
+finalize (GObject *object)
+{
+  g_array_unref (AGL_LOCKS_OBJECT (object)->unannounced);
+  G_OBJECT_CLASS (agl_locks_object_parent_class)->finalize (object);
+}
+
+static void
+agl_locks_object_class_init (AglLocksObjectClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->get_property = get_property;
+  object_class->set_property = set_property;
+  object_class->finalize = finalize;
+  g_object_class_override_property (object_class, PROP_COUNTERS, "counters");
+}
+
+static void
+agl_locks_object_init (AglLocksObject *self)
+{
+  self->unannounced = g_array_new (FALSE, FALSE, sizeof (guint64));
+}
+
+/* Methods. Each runs its body once the caller is known. */
+
+static gboolean
+on_acquire (AglDBusLocks *object,
+            GDBusMethodInvocation *invocation,
+            const char *directory,
+            GVariant *options,
+            AglService *service)
+{
+  agl_call_start (service, invocation, agl_acquire_method, 0, directory, options);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
+on_release (AglDBusLocks *object,
+            GDBusMethodInvocation *invocation,
+            const char *directory,
+            GVariant *options,
+            AglService *service)
+{
+  agl_call_start (service, invocation, agl_release_method, 0, directory, options);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
+on_list (AglDBusLocks *object, GDBusMethodInvocation *invocation, GVariant *filter, AglService *service)
+{
+  agl_call_start (service, invocation, agl_list_method, 0, NULL, filter);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
+on_check (AglDBusLocks *object, GDBusMethodInvocation *invocation, const char *directory, AglService *service)
+{
+  agl_call_start (service, invocation, agl_check_method, 0, directory, NULL);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
+on_occupants (AglDBusLocks *object,
+              GDBusMethodInvocation *invocation,
+              const char *directory,
+              AglService *service)
+{
+  agl_call_start (service, invocation, agl_occupants_method, 0, directory, NULL);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
+on_transfer (AglDBusLocks *object,
+             GDBusMethodInvocation *invocation,
+             guint64 id,
+             GVariant *options,
+             AglService *service)
+{
+  agl_call_start (service, invocation, agl_transfer_method, id, NULL, options);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
+on_cancel (AglDBusLocks *object, GDBusMethodInvocation *invocation, const char *ticket, AglService *service)
+{
+  agl_call_start (service, invocation, agl_cancel_method, 0, ticket, NULL);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+/* Signals. */
+
+static void
+on_acquired (AglLock *lock, gpointer user_data)
+{
+  agl_broadcast_acquired (user_data, lock);
+}
+
+static void
+on_changed (AglLock *lock, AglChange what, gpointer user_data)
+{
+  agl_broadcast_changed (user_data, lock, what);
+}
+
+static void flush_some (AglLocksObject *self);
+
+typedef struct
+{
+  AglLocksObject *object;
+  GArray *ids;
+  guint n_left;
+} Flush;
+
+static void
+flush_done_one (Flush *flush)
+{
+  AglLocksObject *self = flush->object;
+
+  if (--flush->n_left > 0)
+    return;
+  for (guint i = 0; self->service != NULL && i < flush->ids->len; i++)
+    agl_keeper_announced (self->service->keeper, g_array_index (flush->ids, guint64, i));
+  self->flushing = FALSE;
+  if (self->service != NULL)
+    flush_some (self);
+  g_array_unref (flush->ids);
+  g_object_unref (self);
+  g_free (flush);
+}
+
+static void
+on_flushed (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  /* A connection that failed has nobody at its other end whom it could still be told. */
+  g_dbus_connection_flush_finish (G_DBUS_CONNECTION (source), result, NULL);
+  flush_done_one (user_data);
+}
+
+/* What has been said is forgotten on disk once it has left this process: one flush for all that came
+ * together. */
+static void
+flush_some (AglLocksObject *self)
+{
+  GList *connections;
+  Flush *flush;
+
+  if (self->flushing || self->unannounced->len == 0)
+    return;
+  connections = g_dbus_interface_skeleton_get_connections (G_DBUS_INTERFACE_SKELETON (self));
+  flush = g_new0 (Flush, 1);
+  flush->object = g_object_ref (self);
+  flush->ids = g_steal_pointer (&self->unannounced);
+  self->unannounced = g_array_new (FALSE, FALSE, sizeof (guint64));
+  self->flushing = TRUE;
+  flush->n_left = 1;
+  for (GList *each = connections; each != NULL; each = each->next)
+    {
+      /* A direct peer that does not read must not keep anything: the message bus alone outlives us. */
+      if (agl_socket_door_get_peer (each->data) != NULL)
+        continue;
+      flush->n_left++;
+      g_dbus_connection_flush (each->data, NULL, on_flushed, flush);
+    }
+  g_list_free_full (connections, g_object_unref);
+  flush_done_one (flush);
+}
+
+static void
+on_released (AglLock *lock, AglReleaseReason reason, gpointer user_data)
+{
+  AglService *service = user_data;
+  AglLocksObject *self = AGL_LOCKS_OBJECT (service->object);
+
+  agl_broadcast_released (service, lock, reason);
+  g_array_append_val (self->unannounced, lock->id);
+  flush_some (self);
+}
+
+static void
+on_counts (gpointer user_data)
+{
+  AglService *service = user_data;
+  AglLockTable *table = agl_keeper_get_table (service->keeper);
+
+  agl_dbus_locks_set_lock_count (service->object, agl_lock_table_count (table));
+  agl_dbus_locks_set_waiter_count (service->object, agl_lock_table_count_waiters (table));
+}
+
+const AglKeeperHooks agl_locks_object_hooks = {
+  .acquired = on_acquired,
+  .released = on_released,
+  .changed = on_changed,
+  .counts = on_counts,
+};
+
+void
+agl_locks_object_flush (AglService *service)
+{
+  GList *connections =
+      g_dbus_interface_skeleton_get_connections (G_DBUS_INTERFACE_SKELETON (service->object));
+  AglLocksObject *self = AGL_LOCKS_OBJECT (service->object);
+
+  for (GList *each = connections; each != NULL; each = each->next)
+    if (agl_socket_door_get_peer (each->data) == NULL)
+      g_dbus_connection_flush_sync (each->data, NULL, NULL);
+  g_list_free_full (connections, g_object_unref);
+  for (guint i = 0; i < self->unannounced->len; i++)
+    agl_keeper_announced (service->keeper, g_array_index (self->unannounced, guint64, i));
+  g_array_set_size (self->unannounced, 0);
+}
+
+void
+agl_locks_object_new (AglService *service)
+{
+  AglLocksObject *self = g_object_new (AGL_TYPE_LOCKS_OBJECT, NULL);
+
+  self->service = service;
+  service->object = AGL_DBUS_LOCKS (self);
+  agl_dbus_locks_set_version (service->object, AGL_VERSION);
+  agl_dbus_locks_set_scope (service->object, agl_scope_to_string (service->scope));
+  g_signal_connect (self, "handle-acquire", G_CALLBACK (on_acquire), service);
+  g_signal_connect (self, "handle-release", G_CALLBACK (on_release), service);
+  g_signal_connect (self, "handle-list", G_CALLBACK (on_list), service);
+  g_signal_connect (self, "handle-check", G_CALLBACK (on_check), service);
+  g_signal_connect (self, "handle-occupants", G_CALLBACK (on_occupants), service);
+  g_signal_connect (self, "handle-transfer", G_CALLBACK (on_transfer), service);
+  g_signal_connect (self, "handle-cancel", G_CALLBACK (on_cancel), service);
+}
+
+void
+agl_locks_object_free (AglService *service)
+{
+  AglLocksObject *self = AGL_LOCKS_OBJECT (service->object);
+
+  /* Each door has taken its connections back by now. */
+  self->service = NULL;
+  g_clear_object (&service->object);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+#include "service/service.h"
+
+/* The D-Bus face of a service: the generated skeleton with its methods, properties and signals tied to the
+ * keeper. Sets service->object. Stands on service->keeper, callers, authority and worker being there when
+ * calls come in. */
+void agl_locks_object_new (AglService *service);
+/* It is exported nowhere any more by then. */
+void agl_locks_object_free (AglService *service);
+
+/* The keeper's hooks; user_data is the AglService. */
+extern const AglKeeperHooks agl_locks_object_hooks;
+
+/* Waits until what was announced has left this process: for a clean stop. Blocks; not for the main loop. */
+void agl_locks_object_flush (AglService *service);
+
+/* The bodies of the methods (acquire-method.c, release-method.c, query-methods.c). */
+#include "service/call.h"
+void agl_acquire_method (AglCall *call);
+void agl_release_method (AglCall *call);
+void agl_transfer_method (AglCall *call);
+void agl_cancel_method (AglCall *call);
+void agl_list_method (AglCall *call);
+void agl_check_method (AglCall *call);
+void agl_occupants_method (AglCall *call);

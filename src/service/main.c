@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include <glib-unix.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "config.h"
+#include "service/daemon.h"
+
+/* As sysexits.h numbers them. */
+#define EXIT_WRONG_USAGE 64
+
+typedef struct
+{
+  gboolean user, system, version;
+  AglDaemonOptions daemon;
+  int idle_exit_sec;
+} CommandLine;
+
+static gboolean
+on_stop (gpointer user_data)
+{
+  g_main_loop_quit (user_data);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_reload (gpointer user_data)
+{
+  agl_daemon_reload (user_data);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+check (CommandLine *line, int argc, GError **error)
+{
+  const char *wrong = NULL;
+
+  if (argc > 1)
+    wrong = "No arguments are expected";
+  else if (line->user == line->system)
+    wrong = "One of --user and --system is needed";
+  else if (line->idle_exit_sec < 0)
+    wrong = "--idle-exit takes a number of seconds";
+  if (wrong != NULL)
+    g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, wrong);
+  line->daemon.scope = line->system ? AGL_SCOPE_SYSTEM : AGL_SCOPE_USER;
+  line->daemon.idle_exit_sec = (guint)MAX (line->idle_exit_sec, 0);
+  return wrong == NULL;
+}
+
+static gboolean
+parse (CommandLine *line, int *argc, char ***argv, GError **error)
+{
+  const GOptionEntry entries[] = {
+    { "user", 0, 0, G_OPTION_ARG_NONE, &line->user,
+      "Serve this user, on the session bus and the direct socket", NULL },
+    { "system", 0, 0, G_OPTION_ARG_NONE, &line->system, "Serve the whole machine, on the system bus", NULL },
+    { "listen", 0, 0, G_OPTION_ARG_STRING_ARRAY, &line->daemon.listen, "Listen on this D-Bus address too",
+      "ADDRESS" },
+    { "no-bus", 0, 0, G_OPTION_ARG_NONE, &line->daemon.no_bus, "Do not connect to a message bus", NULL },
+    { "config", 0, 0, G_OPTION_ARG_FILENAME, &line->daemon.config, "Read this configuration", "FILE" },
+    { "runtime-dir", 0, 0, G_OPTION_ARG_FILENAME, &line->daemon.runtime_dir,
+      "Folder of the direct socket and of what a reboot ends", "DIR" },
+    { "state-dir", 0, 0, G_OPTION_ARG_FILENAME, &line->daemon.state_dir, "Folder of what survives a reboot",
+      "DIR" },
+    { "idle-exit", 0, 0, G_OPTION_ARG_INT, &line->idle_exit_sec,
+      "Stop when nothing was held and nobody connected for so long", "SECONDS" },
+    { "replace", 0, 0, G_OPTION_ARG_NONE, &line->daemon.replace, "Take over from a running instance", NULL },
+    { "version", 0, 0, G_OPTION_ARG_NONE, &line->version, "Print the version and leave", NULL },
+    { NULL },
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new ("— locks that bind processes to directories");
+
+  g_option_context_add_main_entries (context, entries, NULL);
+  return g_option_context_parse (context, argc, argv, error) && (line->version || check (line, *argc, error));
+}
+
+int
+main (int argc, char **argv)
+{
+  CommandLine line = { 0 };
+  g_autoptr (GMainLoop) loop = NULL;
+  g_autoptr (AglDaemon) daemon = NULL;
+  g_autoptr (GError) error = NULL;
+
+  setlocale (LC_ALL, "");
+  if (!parse (&line, &argc, &argv, &error))
+    {
+      g_printerr ("agentctl-locksd: %s\n", error->message);
+      return EXIT_WRONG_USAGE;
+    }
+  if (line.version)
+    {
+      g_print ("agentctl-locksd %s\n", AGL_VERSION);
+      return EXIT_SUCCESS;
+    }
+  umask (0077);
+  loop = g_main_loop_new (NULL, FALSE);
+  daemon = agl_daemon_new (&line.daemon, loop, &error);
+  if (daemon == NULL)
+    {
+      g_printerr ("agentctl-locksd: %s\n", error->message);
+      return EXIT_FAILURE;
+    }
+  g_unix_signal_add (SIGTERM, on_stop, loop);
+  g_unix_signal_add (SIGINT, on_stop, loop);
+  g_unix_signal_add (SIGHUP, on_reload, daemon);
+  g_main_loop_run (loop);
+  return EXIT_SUCCESS;
+}

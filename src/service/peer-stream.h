@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+#include <gio/gio.h>
+
+/* The stream between GDBus and a peer that is not trusted. Given a GSocketConnection, GDBus reads whatever is
+ * sent: messages of up to 128 MiB, each allocated before it has arrived, and calls without end, queued
+ * faster than they are answered. This stream reads messages of a bounded size only, and stops reading while
+ * the peer has too many calls unanswered: what it sends further waits in its own socket buffer, and then it
+ * waits itself. That bounds the memory of a connection, and lets other connections have their turn.
+ *
+ * GDBus reads and writes in one thread of its own, in which filters run as well; all but
+ * agl_peer_stream_abort is called there only. */
+#define AGL_TYPE_PEER_STREAM (agl_peer_stream_get_type ())
+G_DECLARE_FINAL_TYPE (AglPeerStream, agl_peer_stream, AGL, PEER_STREAM, GIOStream)
+
+/* Descriptors in one message. The interface has methods that take two. */
+#define AGL_PEER_MAX_FDS 4
+
+typedef struct
+{
+  gsize max_message_bytes; /* a larger message ends the connection */
+  gsize max_call_bytes;    /* not more of unanswered calls together: no reading until some are answered */
+  guint max_calls;         /* the same by number, and by descriptors sent with them */
+} AglPeerLimits;
+
+/* @fd: a connected UNIX socket, non-blocking, authenticated; taken over. */
+AglPeerStream *agl_peer_stream_new_take_fd (int fd, const AglPeerLimits *limits);
+
+/* To be called for each incoming message, in an incoming filter before any other: gives it its descriptors
+ * (which GDBus does itself for a GSocketConnection only). @message: (transfer full). NULL: it was malformed,
+ * and the connection is ending. */
+GDBusMessage *agl_peer_stream_received (AglPeerStream *self, GDBusMessage *message);
+
+/* To be called for each reply as it is written, in an outgoing filter: one call less. FALSE: the caller
+ * wanted no reply, drop it. Every call must be replied to (this stream hides the flag that says otherwise,
+ * so that GDBus does). */
+gboolean agl_peer_stream_replied (AglPeerStream *self, guint32 reply_serial);
+
+/* Hangs up at once, also on a peer that does not read; GDBus then closes the connection. Any thread. */
+void agl_peer_stream_abort (AglPeerStream *self);

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+#include "core/keeper.h"
+#include "service/agl-generated.h"
+#include "service/authority.h"
+#include "service/caller.h"
+#include "service/settings.h"
+
+/* What one instance consists of. Owned by main; everything else borrows it. */
+typedef struct
+{
+  AglScope scope;
+  AglSettings settings;
+  AglWorker *worker;
+  AglLockStore *store;
+  AglKeeper *keeper;
+  AglCallers *callers;
+  AglAuthority *authority;
+  AglDBusLocks *object; /* the generated skeleton, exported on every connection */
+  gboolean impersonate; /* permissions are judged as the caller */
+  guint n_calls;        /* under way, of all callers */
+  guint64 activity;     /* grows with every call and connection */
+} AglService;
