@@ -106,12 +106,14 @@ print_line (const Monitor *self, const Event *event)
   g_autofree char *changed = event->changed == NULL ? NULL : describe_changed (event->changed);
   g_autofree char *harmless = changed == NULL ? NULL : agl_place_display (changed, NULL);
 
+  g_print ("%s %-12s %" G_GUINT64_FORMAT " ", at, event->name, event->id);
   if (harmless != NULL)
-    g_print ("%s %-12s %" G_GUINT64_FORMAT " %s\n", at, event->name, event->id, harmless);
+    g_print ("%s", harmless);
+  else if (event->pid != 0)
+    g_print ("%s %s[%u]", shown, who, event->pid);
   else
-    g_print ("%s %-12s %" G_GUINT64_FORMAT " %s %s[%u]%s%s\n", at, event->name, event->id, shown, who,
-             event->pid, event->reason == NULL ? "" : " ", event->reason == NULL ? "" : event->reason);
-  fflush (stdout);
+    g_print ("%s %s", shown, who);
+  g_print ("%s%s\n", event->reason == NULL ? "" : " ", event->reason == NULL ? "" : event->reason);
 }
 
 static void

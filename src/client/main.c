@@ -98,6 +98,34 @@ take_command (GPtrArray *args)
   return NULL;
 }
 
+/* g_print turns what the locale's encoding cannot say into question marks. The C locale (a container, a CI
+ * job, an agent's shell) claims ASCII while the terminal behind it reads UTF-8, and a path must come out as
+ * it is: so there, bytes pass as they are. */
+static void
+print_to (FILE *stream, const char *text)
+{
+  const char *encoding;
+  g_autofree char *converted = NULL;
+
+  if (!g_get_charset (&encoding) && !g_str_has_prefix (encoding, "ANSI_X3")
+      && !g_str_equal (encoding, "US-ASCII"))
+    converted = g_convert_with_fallback (text, -1, encoding, "UTF-8", "?", NULL, NULL, NULL);
+  fputs (converted != NULL ? converted : text, stream);
+  fflush (stream);
+}
+
+static void
+print_out (const char *text)
+{
+  print_to (stdout, text);
+}
+
+static void
+print_err (const char *text)
+{
+  print_to (stderr, text);
+}
+
 static int
 finish (const GError *error, int status, const char *command, int conflict)
 {
@@ -128,6 +156,8 @@ main (int argc, char **argv)
   bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
   textdomain (GETTEXT_PACKAGE);
   g_set_prgname ("agentctl-locks");
+  g_set_print_handler (print_out);
+  g_set_printerr_handler (print_err);
   agl_error_quark (); /* registers the errors' names */
 
   for (int i = 1; i < argc; i++)

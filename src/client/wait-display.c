@@ -50,18 +50,18 @@ agl_wait_display_describe (GVariant *blockers, const char *directory, const char
 
   if (first == NULL)
     {
-      g_string_append_printf (out, _ ("waiting for my turn in %s"), shown);
+      g_string_append_printf (out, _ ("waiting for my turn: %s"), shown);
       return g_string_free (out, FALSE);
     }
   who = describe_blocker (first);
-  /* Translators: who is in the way, then the directory */
-  g_string_append_printf (out, _ ("waiting for %s in %s"), who, shown);
+  /* Translators: who is in the way */
+  g_string_append_printf (out, _ ("waiting for %s"), who);
   since = agl_row_number (first, "acquired-at", 0);
   if (since != 0)
     {
       g_autofree char *length = agl_duration_to_string (now_usec - (gint64)since);
 
-      /* Translators: continues "waiting for … in …" */
+      /* Translators: continues "waiting for …"; %s is a length of time */
       g_string_append_printf (out, _ (", there for %s"), length);
     }
   if (n > 1)
@@ -70,6 +70,7 @@ agl_wait_display_describe (GVariant *blockers, const char *directory, const char
   if (waiters > 1)
     /* Translators: how many wait, this one included */
     g_string_append_printf (out, ngettext ("; %u in line", "; %u in line", waiters), (guint)waiters);
+  g_string_append_printf (out, ": %s", shown);
   return g_string_free (out, FALSE);
 }
 
