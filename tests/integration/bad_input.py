@@ -20,7 +20,7 @@ TRANSFER = ("pid", "pidfd", "follow-cwd", "force")
 VALUES = {
     "b": GLib.Variant("b", True), "u": GLib.Variant("u", 1), "t": GLib.Variant("t", 1), "i": GLib.Variant("i", 1),
     "x": GLib.Variant("x", 1), "s": GLib.Variant("s", "1"), "d": GLib.Variant("d", 1.0), "y": GLib.Variant("y", 1),
-    "as": GLib.Variant("as", ["1"]), "v": GLib.Variant("v", GLib.Variant("u", 1)), "()": GLib.Variant("()", ()),
+    "as": GLib.Variant("as", ["1"]), "v": GLib.Variant("v", GLib.Variant("u", 1)), "(u)": GLib.Variant("(u)", (1,)),
     "o": GLib.Variant("o", "/"), "ay": GLib.Variant("ay", b"1"), "a{sv}": GLib.Variant("a{sv}", {}),
 }
 

@@ -407,6 +407,8 @@ class Service:
     def __init__(self, config=None, arguments=(), bus=True, uid=None):
         self.root = tempfile.mkdtemp(prefix="agl-test-")
         os.chmod(self.root, 0o755)
+        if uid is not None:
+            os.chown(self.root, uid, uid)
         self.runtime, self.state = f"{self.root}/run", f"{self.root}/state"
         self.arguments, self.uid = list(arguments), uid
         self.process = self.bus = None
