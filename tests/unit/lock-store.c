@@ -352,7 +352,7 @@ run_on_a_small_disk (void)
       write_map ("/proc/self/uid_map", uid_map);
       write_map ("/proc/self/gid_map", gid_map);
     }
-  g_assert_no_errno (mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+  g_assert_no_errno (mount ("none", "/", "none", MS_REC | MS_PRIVATE, NULL));
   self.base = sample_folder_new ();
   g_assert_no_errno (mount ("tmpfs", self.base, "tmpfs", 0, "size=128k,mode=0700"));
   self.runtime = g_build_filename (self.base, "run", NULL);
