@@ -201,6 +201,8 @@ covers (const char *mount_point, const char *path)
 {
   gsize length = strlen (mount_point);
 
+  if (path[0] != '/')
+    return 0;
   if (strcmp (mount_point, "/") == 0)
     return 1;
   if (strncmp (path, mount_point, length) != 0 || (path[length] != '/' && path[length] != '\0'))
