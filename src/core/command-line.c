@@ -105,10 +105,25 @@ read_file (int process, const char *name, char *bytes, gsize size)
   return n_read < 0 ? -1 : (gssize)n;
 }
 
+/* Whether what was not read counts as empty: not when the process has ended, and not when it was our own
+ * lack of descriptors or memory. Sets errno to ESRCH in the first case. */
 static gboolean
-has_ended (int error_number)
+is_empty (int error_number)
 {
-  return error_number == ESRCH || error_number == ENOENT;
+  switch (error_number)
+    {
+    case ENOENT: /* opening a file of /proc/PID after its end */
+    case ESRCH:
+      errno = ESRCH;
+      return FALSE;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+      errno = error_number;
+      return FALSE;
+    default:
+      return TRUE;
+    }
 }
 
 /* A name may contain a newline; only the last one is the kernel's. */
@@ -166,18 +181,18 @@ agl_command_line_read (AglCommandLineBuffer *buffer, int process)
 {
   gssize n = read_file (process, "comm", buffer->comm, sizeof buffer->comm - 1);
 
-  if (n < 0 && has_ended (errno))
+  if (n < 0 && !is_empty (errno))
     return FALSE;
   read_comm (buffer, n);
 
   n = read_file (process, "cmdline", buffer->arguments, AGL_COMMAND_LINE_BYTES);
-  if (n < 0 && has_ended (errno))
+  if (n < 0 && !is_empty (errno))
     return FALSE;
   read_argv (buffer, n);
 
   /* ENOENT: a kernel thread, or a zombie. */
   n = readlinkat (process, "exe", buffer->exe, sizeof buffer->exe - 1);
-  if (n < 0 && errno == ESRCH)
+  if (n < 0 && errno != ENOENT && !is_empty (errno))
     return FALSE;
   read_exe (buffer, n);
   return TRUE;

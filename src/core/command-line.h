@@ -32,7 +32,7 @@ typedef struct
 int agl_command_line_open (int proc, pid_t pid);
 
 /* Reads all three through @process, a descriptor of /proc/PID. What may not be read is empty (exe NULL).
- * FALSE when the process has ended. */
+ * FALSE with errno: ESRCH when the process has ended, else descriptors or memory ran out. */
 gboolean agl_command_line_read (AglCommandLineBuffer *buffer, int process);
 
 /* What an interpreter runs. */

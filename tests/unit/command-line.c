@@ -164,7 +164,9 @@ test_ended (void)
   g_assert_cmpstr (buffer->line.comm, !=, "");
 
   reap (pid);
+  errno = 0;
   g_assert_false (agl_command_line_read (buffer, process));
+  g_assert_cmpint (errno, ==, ESRCH);
   close (process);
   g_assert_cmpint (agl_command_line_open (-1, pid), ==, -1);
 }
