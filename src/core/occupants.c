@@ -35,24 +35,28 @@ read_uid (int process, uid_t *uid)
   return TRUE;
 }
 
-/* FALSE with an error when it is we who cannot read: an answer with gaps is none. FALSE without when the
- * process has ended. */
+/* *@is_agent: a known one, and not an agent's helper. FALSE with an error when it is we who cannot read: an
+ * answer with gaps is none. FALSE without when the process has ended. */
 static gboolean
-read_command_line (AglCommandLineBuffer *buffer, pid_t pid, int process, GError **error)
+look (const AglAgentCatalog *catalog,
+      pid_t pid,
+      int process,
+      AglCommandLineBuffer *buffer,
+      AglAgentMatch *match,
+      gboolean *is_agent,
+      GError **error)
 {
-  if (agl_command_line_read (buffer, process))
-    return TRUE;
+  gboolean is_known;
+
+  if (agl_agent_catalog_look (catalog, process, buffer, match, &is_known))
+    {
+      *is_agent = is_known && !match->excluded;
+      return TRUE;
+    }
   if (errno != ESRCH)
     g_set_error (error, AGL_ERROR, AGL_ERROR_UNAVAILABLE, "Cannot look at process %d: %s", (int)pid,
                  g_strerror (errno));
   return FALSE;
-}
-
-/* TRUE when it is an agent and not an agent's helper. */
-static gboolean
-is_agent (const AglAgentCatalog *catalog, const AglCommandLineBuffer *buffer, AglAgentMatch *match)
-{
-  return agl_agent_catalog_match (catalog, &buffer->line, match) && !match->excluded;
 }
 
 static void
@@ -70,7 +74,7 @@ log_unreadable (const AglCwdScan *scan, const AglDirectory *directory)
                     "%s processes could not be looked into while looking for who is in %s", count, shown);
 }
 
-/* NULL with or without an error, as read_command_line(). */
+/* NULL with or without an error, as look(). */
 static AglOccupant *
 describe (
     pid_t pid, int process, const AglAgentCatalog *catalog, AglCommandLineBuffer *buffer, GError **error)
@@ -78,18 +82,19 @@ describe (
   g_autofree char *cwd = g_malloc (PATH_MAX);
   AglOccupant *occupant;
   AglAgentMatch match;
+  gboolean is_agent;
   uid_t uid;
   gssize n = readlinkat (process, "cwd", cwd, PATH_MAX - 1);
 
   if ((n < 0 && errno != ENAMETOOLONG) || !read_uid (process, &uid)
-      || !read_command_line (buffer, pid, process, error))
+      || !look (catalog, pid, process, buffer, &match, &is_agent, error))
     return NULL;
   occupant = g_new0 (AglOccupant, 1);
   occupant->pid = pid;
   occupant->uid = uid;
   occupant->command = agl_text_escape (buffer->line.comm, -1);
   occupant->cwd = g_strndup (cwd, MAX (n, 0));
-  if (is_agent (catalog, buffer, &match))
+  if (is_agent)
     occupant->agent = g_strdup (match.agent);
   return occupant;
 }
@@ -193,9 +198,10 @@ agl_occupants_find_agents (const AglDirectory *directory,
     {
       AglAgentMatch match;
       AglOutsider *outsider;
+      gboolean is_agent;
 
       if ((is_registered != NULL && is_registered (pid, user_data))
-          || !read_command_line (buffer, pid, process, &problem) || !is_agent (catalog, buffer, &match))
+          || !look (catalog, pid, process, buffer, &match, &is_agent, &problem) || !is_agent)
         continue;
       outsider = open_outsider (scan, pid, process, buffer, &match, holder, &problem);
       if (outsider != NULL)
