@@ -1,8 +1,188 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdlib.h>
+#include <glib/gi18n.h>
+#include <locale.h>
+#include <stdio.h>
+
+#include "client/command.h"
+#include "client/failure.h"
+#include "client/signals.h"
+#include "client/suggest.h"
+#include "client/table.h"
+#include "common/error.h"
+#include "common/text.h"
+#include "config.h"
+
+/* In the order in which one meets them. */
+static const AglCommand *const commands[] = {
+  &agl_command_run,       &agl_command_acquire,  &agl_command_claim, &agl_command_release,
+  &agl_command_list,      &agl_command_check,    &agl_command_wait,  &agl_command_monitor,
+  &agl_command_occupants, &agl_command_transfer,
+};
+
+static const AglCommand *
+find_command (const char *name)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)
+    if (g_str_equal (commands[i]->usage.name, name))
+      return commands[i];
+  return NULL;
+}
+
+/* "check [DIR]". Caller frees. */
+static char *
+usage_line (const AglUsage *usage)
+{
+  if (usage->synopsis == NULL)
+    return g_strdup (usage->name);
+  return g_strjoin (" ", usage->name, _ (usage->synopsis), NULL);
+}
+
+static void
+print_help (void)
+{
+  gsize width = 0;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)
+    {
+      g_autofree char *line = usage_line (&commands[i]->usage);
+
+      width = MAX (width, agl_text_width (line));
+    }
+  g_print (_ ("Usage: agentctl-locks [COMMAND] [OPTION…] …\n\n"
+              "Locks that tell which coding agent works in which directory.\n\nCommands:\n"));
+  for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)
+    {
+      g_autofree char *line = usage_line (&commands[i]->usage);
+
+      g_print ("  %s%*s  %s\n", line, (int)(width - agl_text_width (line)), "",
+               _ (commands[i]->usage.summary));
+    }
+  g_print (
+      _ ("\nDIR is the working directory where it is not given.\n"
+         "“agentctl-locks COMMAND --help” tells the options of a command; “agentctl-locks --version” the "
+         "version.\n"));
+}
+
+static void
+set_unknown_command (GError **error, const char *name)
+{
+  const char *names[G_N_ELEMENTS (commands) + 1] = { NULL };
+  g_autofree char *shown = agl_text_escape (name, -1);
+  const char *meant;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)
+    names[i] = commands[i]->usage.name;
+  meant = agl_suggest (name, names);
+  if (meant != NULL)
+    g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_USAGE, _ ("there is no command “%s”; did you mean “%s”?"),
+                 shown, meant);
+  else
+    g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_USAGE, _ ("there is no command “%s”"), shown);
+}
+
+/* The command may stand behind options, as in "agentctl-locks --user list": takes it out of @args. */
+static char *
+take_command (GPtrArray *args)
+{
+  for (guint i = 0; i + 1 < args->len; i++)
+    {
+      const char *arg = g_ptr_array_index (args, i);
+
+      if (*arg != '-')
+        return g_ptr_array_steal_index (args, i);
+      if (g_str_equal (arg, "--"))
+        return NULL;
+      if (agl_options_takes_next (arg))
+        i++;
+    }
+  return NULL;
+}
+
+/* g_print turns what the locale's encoding cannot say into question marks. The C locale (a container, a CI
+ * job, an agent's shell) claims ASCII while the terminal behind it reads UTF-8, and a path must come out as
+ * it is: so there, bytes pass as they are. */
+static void
+print_to (FILE *stream, const char *text)
+{
+  const char *encoding;
+  g_autofree char *converted = NULL;
+
+  if (!g_get_charset (&encoding) && !g_str_has_prefix (encoding, "ANSI_X3")
+      && !g_str_equal (encoding, "US-ASCII"))
+    converted = g_convert_with_fallback (text, -1, encoding, "UTF-8", "?", NULL, NULL, NULL);
+  fputs (converted != NULL ? converted : text, stream);
+  fflush (stream);
+}
+
+static void
+print_out (const char *text)
+{
+  print_to (stdout, text);
+}
+
+static void
+print_err (const char *text)
+{
+  print_to (stderr, text);
+}
+
+static int
+finish (const GError *error, int status, const char *command, int conflict)
+{
+  if (error != NULL)
+    {
+      agl_failure_print (error, command);
+      status = agl_exit_status_of (error, conflict);
+    }
+  /* A full disk under a redirection is a failure as well. */
+  if (fflush (stdout) != 0 || ferror (stdout) != 0)
+    return status == AGL_EXIT_OK ? AGL_EXIT_FAILED : status;
+  return status;
+}
 
 int
-main (void)
+main (int argc, char **argv)
 {
-  return EXIT_FAILURE;
+  g_autoptr (GPtrArray) args = g_ptr_array_new_with_free_func (g_free);
+  g_auto (AglOptions) options = { .conflict_status = AGL_EXIT_CONFLICT };
+  g_autoptr (GError) error = NULL;
+  g_autofree char *name = NULL;
+  const AglCommand *command;
+  int status = AGL_EXIT_OK;
+
+  agl_signals_save ();
+  setlocale (LC_ALL, "");
+  bindtextdomain (GETTEXT_PACKAGE, AGL_LOCALEDIR);
+  bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
+  textdomain (GETTEXT_PACKAGE);
+  g_set_prgname ("agentctl-locks");
+  g_set_print_handler (print_out);
+  g_set_printerr_handler (print_err);
+  agl_error_quark (); /* registers the errors' names */
+
+  for (int i = 1; i < argc; i++)
+    g_ptr_array_add (args, g_strdup (argv[i]));
+  g_ptr_array_add (args, NULL);
+  if (argc > 1
+      && (g_str_equal (argv[1], "--help") || g_str_equal (argv[1], "-h") || g_str_equal (argv[1], "help")))
+    {
+      print_help ();
+      return finish (NULL, AGL_EXIT_OK, NULL, 0);
+    }
+  if (argc > 1 && g_str_equal (argv[1], "--version"))
+    {
+      g_print ("agentctl-locks %s\n", AGL_VERSION);
+      return finish (NULL, AGL_EXIT_OK, NULL, 0);
+    }
+
+  name = take_command (args);
+  command = name == NULL ? &agl_command_list : find_command (name);
+  if (command == NULL)
+    {
+      set_unknown_command (&error, name);
+      return finish (error, 0, NULL, 0);
+    }
+  if (agl_options_parse (&options, &command->usage, (const char *const *)args->pdata, &error))
+    status = command->run (&options, &error);
+  return finish (error, status, command->usage.name, options.conflict_status);
 }

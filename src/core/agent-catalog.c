@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#define G_LOG_DOMAIN "agentctl-locks"
 
 #include "core/agent-catalog.h"
 

@@ -37,7 +37,8 @@ set_seen (AglSighting *sighting, const AglInode *inode)
 }
 
 /* Most of the time nothing has happened: the same text, and behind it the same directory. Only while it is
- * inside: what ends a lock is looked at in full each time. The process need not be asked whether it still
+ * inside: what ends a lock is looked at in full each time. And not in a directory that was removed: its text
+ * stays the same when those above it go too. The process need not be asked whether it still
  * lives: should another have its number now and work in the same place, "inside" releases nothing. */
 static gboolean
 is_unchanged (const Look *look, const AglSighting *last, const char *text)
@@ -45,7 +46,7 @@ is_unchanged (const Look *look, const AglSighting *last, const char *text)
   AglInode inode;
 
   if (last == NULL || last->cwd != AGL_CWD_INSIDE || last->removed || last->text == NULL
-      || strcmp (last->text, text) != 0)
+      || strcmp (last->text, text) != 0 || g_str_has_suffix (text, " (deleted)"))
     return FALSE;
   if (look->patience == AGL_PATIENCE_NONE && !last->seen_local)
     return FALSE;

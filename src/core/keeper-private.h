@@ -3,6 +3,7 @@
 #include "core/cwd-check.h"
 #include "core/keeper.h"
 #include "core/process-watch.h"
+#include "core/removal-watch.h"
 
 /* Shared by keeper.c (a lock's life), keeper-acquire.c (a request's life) and keeper-restore.c (a restart).
  */
@@ -14,10 +15,12 @@ struct _AglKeeper
   gpointer user_data;
   AglLockTable *table;
   AglProcessWatch *watch;
+  AglRemovalWatch *removals; /* of directories that no holder's working directory tells of */
   AglCwdCheck *check;
   AglAgentCatalog *catalog;
   GHashTable *pending;    /* set of AglPending: requests that have not been answered */
   GPtrArray *restored;    /* AglSavedLock that are over and not yet told */
+  GPtrArray *unproven;    /* AglLock whose saved holder could not be told alive or dead yet */
   GPtrArray *unforgotten; /* AglSavedLock whose end could not be written yet */
   GHashTable *outsiders;  /* set of AglProcess watched because somebody waits for them */
   guint retry_timer;      /* for unforgotten */
@@ -33,8 +36,16 @@ struct _AglKeeper
 void agl_keeper_end (AglKeeper *self, AglLock *lock, AglReleaseReason reason);
 /* Watches @lock's holder in place of whom it had watched for it. */
 gboolean agl_keeper_watch_holder (AglKeeper *self, AglLock *lock, GError **error);
+/* Watches @lock's directory for its removal where nothing else would tell of it, and no longer where
+ * something does. */
+void agl_keeper_watch_removal (AglKeeper *self, AglLock *lock);
 /* Makes sure that somebody looks when @expires_at_usec comes (0: never). */
 void agl_keeper_arm_expiry (AglKeeper *self, gint64 expires_at_usec);
+
+/* keeper-restore.c */
+
+/* Asks the kernel again about saved holders that could not be told. */
+void agl_keeper_prove (AglKeeper *self);
 
 /* keeper-acquire.c */
 

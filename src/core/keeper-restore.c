@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/error.h"
 #include "core/keeper-private.h"
+#include "core/lock-log.h"
 
 /* A saved lock of a process. Over only on proof: a reboot since, or the kernel's word that it is dead. */
 static gboolean
@@ -13,18 +14,16 @@ is_proven_dead (AglSavedLock *saved)
     return TRUE;
   if (!saved->same_world)
     {
-      g_warning ("Lock %" G_GUINT64_FORMAT
-                 " was taken in another PID namespace: kept, since whether process %d "
-                 "lives cannot be told from here",
-                 lock->id, (int)lock->token.pid);
+      agl_lock_log (
+          G_LOG_LEVEL_WARNING, lock,
+          "kept, since it was taken in another PID namespace and its holder cannot be told from here");
       return FALSE;
     }
   lock->holder = agl_process_reopen (&lock->token, &error);
   if (g_error_matches (error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS))
     return TRUE;
   if (lock->holder == NULL)
-    g_warning ("Lock %" G_GUINT64_FORMAT " is kept although its holder cannot be told: %s", lock->id,
-               error->message);
+    agl_lock_log (G_LOG_LEVEL_WARNING, lock, "kept although its holder cannot be told: %s", error->message);
   return FALSE;
 }
 
@@ -35,8 +34,7 @@ put_off (AglKeeper *self, AglSavedLock *saved, AglReleaseReason reason)
 
   saved->reason = reason;
   if (!saved->over && !agl_lock_store_forget (self->store, saved->lock, reason, &error))
-    g_warning ("The end of lock %" G_GUINT64_FORMAT " is not on disk yet: %s", saved->lock->id,
-               error->message);
+    agl_lock_log (G_LOG_LEVEL_WARNING, saved->lock, "its end is not on disk yet: %s", error->message);
   saved->over = TRUE;
   g_ptr_array_add (self->restored, saved);
 }
@@ -53,16 +51,41 @@ take_up (AglKeeper *self, AglSavedLock *saved)
     lock->cwd = AGL_CWD_UNKNOWN;
   if (!agl_keeper_watch_holder (self, lock, &error))
     {
-      g_warning ("Lock %" G_GUINT64_FORMAT " is kept unwatched: %s", lock->id, error->message);
+      agl_lock_log (G_LOG_LEVEL_WARNING, lock, "kept unwatched: %s", error->message);
       g_clear_pointer (&lock->holder, agl_process_unref);
     }
   if (agl_lock_table_restore (self->table, lock))
     {
+      if (!lock->manual && lock->holder == NULL && saved->same_world)
+        g_ptr_array_add (self->unproven, agl_lock_ref (lock));
+      agl_keeper_watch_removal (self, lock);
       self->counters[AGL_COUNTER_RESTORED]++;
       agl_keeper_arm_expiry (self, lock->expires_at_usec);
     }
   else
-    g_warning ("Lock %" G_GUINT64_FORMAT " is saved twice: the second is passed over", lock->id);
+    agl_lock_log (G_LOG_LEVEL_WARNING, lock, "passed over, since it is saved twice");
+}
+
+void
+agl_keeper_prove (AglKeeper *self)
+{
+  for (guint i = self->unproven->len; i > 0; i--)
+    {
+      AglLock *lock = g_ptr_array_index (self->unproven, i - 1);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (AglProcess) holder = agl_process_reopen (&lock->token, &error);
+
+      if (g_error_matches (error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS))
+        agl_keeper_end (self, lock, AGL_RELEASE_EXITED); /* which takes it from the list once it is told */
+      else if (holder != NULL)
+        {
+          agl_lock_table_set_holder (self->table, lock, holder);
+          if (agl_keeper_watch_holder (self, lock, NULL))
+            g_ptr_array_remove_index (self->unproven, i - 1);
+          else
+            agl_lock_table_set_holder (self->table, lock, NULL);
+        }
+    }
 }
 
 gboolean

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/keeper-private.h"
+#include "core/lock-log.h"
 #include "core/occupants.h"
 
 /* How soon the disk is asked again about the end of a lock that it could not take down. */
@@ -25,6 +26,48 @@ on_died (AglProcess *process, gpointer user_data)
       agl_keeper_end (self, lock, AGL_RELEASE_EXITED);
     }
   agl_keeper_settle (self);
+}
+
+static void
+on_removed (AglDirectory *directory, gpointer user_data)
+{
+  AglKeeper *self = user_data;
+  g_autoptr (GPtrArray) locks = agl_lock_table_list_directory (self->table, directory);
+
+  for (guint i = 0; i < locks->len; i++)
+    {
+      AglLock *lock = g_ptr_array_index (locks, i);
+
+      /* The watch has let go of the directory by itself. */
+      g_clear_pointer (&lock->removal, agl_directory_unref);
+      agl_keeper_end (self, lock, AGL_RELEASE_REMOVED);
+    }
+  agl_keeper_settle (self);
+}
+
+static void
+unwatch_removal (AglKeeper *self, AglLock *lock)
+{
+  if (lock->removal != NULL)
+    agl_removal_watch_remove (self->removals, lock->removal);
+  g_clear_pointer (&lock->removal, agl_directory_unref);
+}
+
+void
+agl_keeper_watch_removal (AglKeeper *self, AglLock *lock)
+{
+  gboolean is_followed = lock->holder != NULL && lock->follow_cwd;
+  g_autoptr (GError) error = NULL;
+
+  if (is_followed || (lock->removal != NULL && lock->removal != lock->directory))
+    unwatch_removal (self, lock);
+  if (is_followed || lock->removal != NULL)
+    return;
+  /* Not all can be watched; the rounds ask after every one. */
+  if (agl_removal_watch_add (self->removals, lock->directory, AGL_PATIENCE_NONE, &error))
+    lock->removal = agl_directory_ref (lock->directory);
+  else
+    agl_lock_log (G_LOG_LEVEL_DEBUG, lock, "the directory is not watched for removal: %s", error->message);
 }
 
 gboolean
@@ -110,8 +153,10 @@ on_acquired (AglLock *lock, gpointer user_data)
 {
   AglKeeper *self = user_data;
 
+  agl_lock_log (G_LOG_LEVEL_INFO, lock, "acquired");
   self->counters[AGL_COUNTER_ACQUIRED]++;
   agl_keeper_arm_expiry (self, lock->expires_at_usec);
+  agl_keeper_watch_removal (self, lock);
   self->hooks.acquired (lock, self->user_data);
   self->hooks.counts (self->user_data);
 }
@@ -124,6 +169,9 @@ on_released (AglLock *lock, AglReleaseReason reason, gpointer user_data)
   if (lock->watched != NULL)
     agl_process_watch_remove (self->watch, lock->watched);
   g_clear_pointer (&lock->watched, agl_process_unref);
+  unwatch_removal (self, lock);
+  g_ptr_array_remove (self->unproven, lock);
+  agl_lock_log (G_LOG_LEVEL_INFO, lock, "released: %s", agl_release_reason_to_string (reason));
   self->counters[AGL_COUNTER_FIRST_RELEASE + reason]++;
   self->hooks.released (lock, reason, self->user_data);
   self->hooks.counts (self->user_data);
@@ -134,6 +182,8 @@ on_changed (AglLock *lock, AglChange what, gpointer user_data)
 {
   AglKeeper *self = user_data;
 
+  if ((what & (AGL_CHANGED_HOLDER | AGL_CHANGED_FOLLOW | AGL_CHANGED_DIRECTORY)) != 0)
+    agl_keeper_watch_removal (self, lock);
   self->hooks.changed (lock, what, self->user_data);
 }
 
@@ -216,7 +266,7 @@ agl_keeper_end (AglKeeper *self, AglLock *lock, AglReleaseReason reason)
 
       /* It is proven over, so nobody is kept out by it; the file would only be judged again after a restart.
        */
-      g_warning ("The end of lock %" G_GUINT64_FORMAT " is not on disk yet: %s", lock->id, error->message);
+      agl_lock_log (G_LOG_LEVEL_WARNING, lock, "its end is not on disk yet: %s", error->message);
       saved->lock = agl_lock_ref (lock);
       saved->reason = reason;
       g_ptr_array_add (self->unforgotten, saved);
@@ -311,14 +361,14 @@ on_moved (AglLock *lock, AglDirectory *directory, gpointer user_data)
 
   agl_lock_table_set_directory (self->table, lock, directory);
   if (!agl_lock_store_save (self->store, lock, NULL, &error))
-    g_warning ("The new path of lock %" G_GUINT64_FORMAT " is not on disk: %s", lock->id, error->message);
-  self->hooks.changed (lock, AGL_CHANGED_DIRECTORY, self->user_data);
+    agl_lock_log (G_LOG_LEVEL_WARNING, lock, "its new path is not on disk: %s", error->message);
   agl_keeper_settle (self);
 }
 
 static void
 on_round (gpointer user_data)
 {
+  agl_keeper_prove (user_data);
   agl_keeper_check_waiters (user_data);
 }
 
@@ -381,8 +431,11 @@ agl_keeper_new (
   AglKeeper *self = g_new0 (AglKeeper, 1);
 
   self->watch = agl_process_watch_new (NULL, on_died, self, error);
-  if (self->watch == NULL)
+  self->removals = agl_removal_watch_new (NULL, on_removed, self, self->watch != NULL ? error : NULL);
+  if (self->watch == NULL || self->removals == NULL)
     {
+      g_clear_pointer (&self->watch, agl_process_watch_free);
+      g_clear_pointer (&self->removals, agl_removal_watch_free);
       g_free (self);
       return NULL;
     }
@@ -395,6 +448,7 @@ agl_keeper_new (
   self->catalog = agl_agent_catalog_new ();
   self->pending = g_hash_table_new (NULL, NULL);
   self->restored = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_saved_lock_free);
+  self->unproven = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_lock_unref);
   self->unforgotten = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_saved_lock_free);
   self->outsiders =
       g_hash_table_new_full (agl_process_hash, agl_process_equal, (GDestroyNotify)agl_process_unref, NULL);
@@ -409,10 +463,12 @@ agl_keeper_free (AglKeeper *self)
   g_clear_handle_id (&self->expiry_timer, g_source_remove);
   agl_cwd_check_free (self->check);
   agl_process_watch_free (self->watch);
+  agl_removal_watch_free (self->removals);
   agl_lock_table_free (self->table);
   g_hash_table_unref (self->pending);
   g_hash_table_unref (self->outsiders);
   g_ptr_array_unref (self->restored);
+  g_ptr_array_unref (self->unproven);
   g_ptr_array_unref (self->unforgotten);
   agl_agent_catalog_unref (self->catalog);
   g_free (self);

@@ -11,7 +11,6 @@
  * A lock that takes others' places (steal) names them in its own file, so that the one rename that makes it
  * held ends them too. Their files are renamed to N.over-stolen after that. Where that fails, their end stands
  * only in the file of their successor, which therefore goes on naming them, and stays, until it worked. */
-#define G_LOG_DOMAIN "agentctl-locks"
 #include "core/lock-store.h"
 
 #include <string.h>

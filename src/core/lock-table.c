@@ -413,6 +413,7 @@ agl_lock_table_transfer (AglLockTable *self,
   g_autoptr (AglLock) keep = agl_lock_ref (lock);
   g_autoptr (AglLock) before = agl_lock_dup (lock);
   gboolean moves = !agl_lock_is_held_by (lock, holder);
+  AglChange what = 0;
   gboolean done;
 
   g_return_val_if_fail (agl_ledger_has_lock (&self->ledger, lock), FALSE);
@@ -433,10 +434,14 @@ agl_lock_table_transfer (AglLockTable *self,
       agl_ledger_add_lock (&self->ledger, lock);
       return FALSE;
     }
-  agl_announce_changed (&self->announcements, lock,
-                        (moves ? AGL_CHANGED_HOLDER : 0)
-                            | (before->follow_cwd != lock->follow_cwd ? AGL_CHANGED_FOLLOW : 0)
-                            | (before->cwd != lock->cwd ? AGL_CHANGED_CWD : 0));
+  if (moves)
+    what |= AGL_CHANGED_HOLDER;
+  if (before->follow_cwd != lock->follow_cwd)
+    what |= AGL_CHANGED_FOLLOW;
+  if (before->cwd != lock->cwd)
+    what |= AGL_CHANGED_CWD;
+  if (what != 0)
+    agl_announce_changed (&self->announcements, lock, what);
   return TRUE;
 }
 
@@ -465,6 +470,22 @@ agl_lock_table_set_directory (AglLockTable *self, AglLock *lock, AglDirectory *d
   agl_ledger_add_lock (&self->ledger, lock);
   self->ledger.suspicious = TRUE;
   agl_announce_changed (&self->announcements, lock, AGL_CHANGED_DIRECTORY);
+}
+
+void
+agl_lock_table_set_holder (AglLockTable *self, AglLock *lock, AglProcess *holder)
+{
+  g_autoptr (AglLock) keep = agl_lock_ref (lock);
+
+  g_return_if_fail (agl_ledger_has_lock (&self->ledger, lock));
+
+  agl_ledger_remove_lock (&self->ledger, lock);
+  if (holder != NULL)
+    agl_process_ref (holder);
+  g_clear_pointer (&lock->holder, agl_process_unref);
+  lock->holder = holder;
+  agl_ledger_add_lock (&self->ledger, lock);
+  self->ledger.suspicious = TRUE;
 }
 
 /* --- letting waiters in --- */

@@ -109,6 +109,9 @@ gboolean agl_lock_table_find_blockers (AglLockTable *self, const AglRequest *req
 /* After a move: the same directory under another path and, it may be, below other ancestors. */
 void agl_lock_table_set_directory (AglLockTable *self, AglLock *lock, AglDirectory *directory);
 
+/* What was saved is now known: the process that @lock's token means, opened. NULL: not known after all. */
+void agl_lock_table_set_holder (AglLockTable *self, AglLock *lock, AglProcess *holder);
+
 AglLock *agl_lock_table_lookup (const AglLockTable *self, guint64 id); /* (transfer none), NULL: none */
 /* (transfer full) (element-type AglLock), ordered by id, never NULL. */
 GPtrArray *agl_lock_table_list (const AglLockTable *self);

@@ -74,6 +74,7 @@ struct _AglLock
 
   /* The keeper's own: */
   AglProcess *watched;       /* whose death ends it, as the process watch knows */
+  AglDirectory *removal;     /* whose removal ends it, as the removal watch knows */
   gint64 outside_since_usec; /* g_get_monotonic_time(); 0 while not outside */
   AglSighting sighting;      /* the last one of the holder */
 

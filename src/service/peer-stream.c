@@ -8,11 +8,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What every message begins with (D-Bus specification, "Message Format"). */
-#define HEADER_BYTES           16
-#define HEADER_FLAGS           2
-#define FLAG_NO_REPLY_EXPECTED 0x1
-
 /* An operation of GDBus that is under way; never more than one each way. */
 typedef struct
 {
@@ -22,27 +17,12 @@ typedef struct
   GSource *source; /* while waiting for the socket */
 } Operation;
 
-/* A call that is not answered yet. */
-typedef struct
-{
-  gsize n_bytes;
-  guint n_fds;
-  gboolean no_reply;
-} Call;
-
-/* The descriptors of a message that no filter has seen yet. */
-typedef struct
-{
-  guint32 serial;
-  GUnixFDList *fds;
-} Luggage;
-
 struct _AglPeerStream
 {
   GIOStream parent_instance;
   GInputStream *input;
   GOutputStream *output;
-  AglPeerLimits limits;
+  AglPeerLedger *ledger;
 
   GMutex lock; /* one thread shuts @fd down while another closes it */
   int fd;      /* -1: closed. Changed in GDBus' thread with @lock held */
@@ -51,15 +31,9 @@ struct _AglPeerStream
   gboolean is_paused;
 
   /* The message that is being read. */
-  guint8 header[HEADER_BYTES];
+  guint8 header[AGL_HEADER_BYTES];
   gsize n_read, n_total;
-  guint32 serial;
   GUnixFDList *fds;
-
-  GQueue luggage;
-  GHashTable *calls; /* serial → Call */
-  gsize call_bytes;
-  guint call_fds;
 };
 
 #define AGL_TYPE_PEER_INPUT (agl_peer_input_get_type ())
@@ -81,15 +55,6 @@ struct _AglPeerOutput
 G_DEFINE_FINAL_TYPE (AglPeerOutput, agl_peer_output, G_TYPE_OUTPUT_STREAM)
 
 G_DEFINE_FINAL_TYPE (AglPeerStream, agl_peer_stream, G_TYPE_IO_STREAM)
-
-static void
-luggage_free (gpointer data)
-{
-  Luggage *luggage = data;
-
-  g_object_unref (luggage->fds);
-  g_free (luggage);
-}
 
 /* Operations */
 
@@ -145,87 +110,6 @@ static GError *
 error_from_errno (const char *call, int number)
 {
   return g_error_new (G_IO_ERROR, g_io_error_from_errno (number), "%s: %s", call, g_strerror (number));
-}
-
-/* Messages */
-
-static guint32
-header_word (const AglPeerStream *self, gsize offset)
-{
-  guint32 word;
-
-  memcpy (&word, self->header + offset, sizeof word);
-  return self->header[0] == 'l' ? GUINT32_FROM_LE (word) : GUINT32_FROM_BE (word);
-}
-
-/* The header is complete: judges it before GDBus sees it and allocates what it says. */
-static gboolean
-begin_message (AglPeerStream *self, GError **error)
-{
-  guint64 n_body, n_fields, n_total;
-  Call *call;
-
-  if ((self->header[0] != 'l' && self->header[0] != 'B') || self->header[1] == 0 || self->header[3] != 1)
-    {
-      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "what it sent is no D-Bus message");
-      return FALSE;
-    }
-  n_body = header_word (self, 4);
-  self->serial = header_word (self, 8);
-  n_fields = header_word (self, 12);
-  n_total = HEADER_BYTES + (n_fields + 7) / 8 * 8 + n_body;
-  if (n_fields == 0 || self->serial == 0 || n_total > self->limits.max_message_bytes)
-    {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-                   "it sent a message of %" G_GUINT64_FORMAT " bytes, over the limit of %" G_GSIZE_FORMAT
-                   ", or one without fields or serial",
-                   n_total, self->limits.max_message_bytes);
-      return FALSE;
-    }
-  self->n_total = (gsize)n_total;
-  if (self->header[1] != G_DBUS_MESSAGE_TYPE_METHOD_CALL)
-    return TRUE;
-
-  if (g_hash_table_contains (self->calls, GUINT_TO_POINTER (self->serial)))
-    {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-                   "it sent two calls with the serial %u, the first unanswered", self->serial);
-      return FALSE;
-    }
-  call = g_new0 (Call, 1);
-  call->n_bytes = self->n_total;
-  call->no_reply = (self->header[HEADER_FLAGS] & FLAG_NO_REPLY_EXPECTED) != 0;
-  self->header[HEADER_FLAGS] &= ~FLAG_NO_REPLY_EXPECTED;
-  g_hash_table_insert (self->calls, GUINT_TO_POINTER (self->serial), call);
-  self->call_bytes += call->n_bytes;
-  return TRUE;
-}
-
-static void
-end_message (AglPeerStream *self)
-{
-  self->n_read = 0;
-  if (self->fds != NULL)
-    {
-      Call *call = g_hash_table_lookup (self->calls, GUINT_TO_POINTER (self->serial));
-      Luggage *luggage = g_new0 (Luggage, 1);
-
-      if (call != NULL && self->header[1] == G_DBUS_MESSAGE_TYPE_METHOD_CALL)
-        {
-          call->n_fds = (guint)g_unix_fd_list_get_length (self->fds);
-          self->call_fds += call->n_fds;
-        }
-      luggage->serial = self->serial;
-      luggage->fds = g_steal_pointer (&self->fds);
-      g_queue_push_tail (&self->luggage, luggage);
-    }
-}
-
-static gboolean
-may_begin_message (const AglPeerStream *self)
-{
-  return g_hash_table_size (self->calls) < self->limits.max_calls
-         && self->call_bytes < self->limits.max_call_bytes && self->call_fds < self->limits.max_calls;
 }
 
 /* Reading */
@@ -300,18 +184,18 @@ receive (AglPeerStream *self, guint8 *buffer, gsize n_bytes, GError **error)
 static gssize
 read_header (AglPeerStream *self, GError **error)
 {
-  while (self->n_read < HEADER_BYTES)
+  while (self->n_read < AGL_HEADER_BYTES)
     {
-      gssize n = receive (self, self->header + self->n_read, HEADER_BYTES - self->n_read, error);
+      gssize n = receive (self, self->header + self->n_read, AGL_HEADER_BYTES - self->n_read, error);
 
       if (n <= 0)
         return n;
       self->n_read += (gsize)n;
     }
-  if (!begin_message (self, error))
+  if (!agl_peer_ledger_begin (self->ledger, self->header, &self->n_total, error))
     return -1;
-  memcpy (self->reading.buffer, self->header, HEADER_BYTES);
-  return HEADER_BYTES;
+  memcpy (self->reading.buffer, self->header, AGL_HEADER_BYTES);
+  return AGL_HEADER_BYTES;
 }
 
 static gssize
@@ -324,7 +208,10 @@ read_rest (AglPeerStream *self, GError **error)
     return n;
   self->n_read += (gsize)n;
   if (self->n_read == self->n_total)
-    end_message (self);
+    {
+      agl_peer_ledger_end (self->ledger, g_steal_pointer (&self->fds));
+      self->n_read = 0;
+    }
   return n;
 }
 
@@ -354,14 +241,14 @@ go_on_reading (AglPeerStream *self)
       operation_end (&self->reading, -1, error);
       return;
     }
-  self->is_paused = self->n_read == 0 && !may_begin_message (self);
+  self->is_paused = self->n_read == 0 && !agl_peer_ledger_may_begin (self->ledger);
   if (self->is_paused)
     {
       operation_wait (&self->reading, self->fd, G_IO_HUP | G_IO_ERR, on_readable, self);
       return;
     }
 
-  if (self->n_read < HEADER_BYTES)
+  if (self->n_read < AGL_HEADER_BYTES)
     n = read_header (self, &error);
   else
     n = read_rest (self, &error);
@@ -384,7 +271,7 @@ agl_peer_input_read_async (GInputStream *stream,
   GTask *task = g_task_new (stream, cancellable, callback, user_data);
 
   g_return_if_fail (self->reading.task == NULL && self->fd >= 0);
-  g_return_if_fail (count >= HEADER_BYTES || self->n_read >= HEADER_BYTES);
+  g_return_if_fail (count >= AGL_HEADER_BYTES || self->n_read >= AGL_HEADER_BYTES);
   operation_begin (&self->reading, task, buffer, count);
   go_on_reading (self);
 }
@@ -489,52 +376,38 @@ agl_peer_stream_new_take_fd (int fd, const AglPeerLimits *limits)
   AglPeerStream *self = g_object_new (AGL_TYPE_PEER_STREAM, NULL);
 
   self->fd = fd;
-  self->limits = *limits;
+  self->ledger = agl_peer_ledger_new (limits);
   return self;
 }
 
 GDBusMessage *
 agl_peer_stream_received (AglPeerStream *self, GDBusMessage *message)
 {
-  Luggage *luggage = g_queue_peek_head (&self->luggage);
-  guint32 n_fds = g_dbus_message_get_num_unix_fds (message);
-  GDBusMessage *complete = message;
+  g_autoptr (GUnixFDList) fds = NULL;
+  GDBusMessage *complete;
 
-  if (luggage == NULL || luggage->serial != g_dbus_message_get_serial (message))
-    luggage = NULL;
-  else
-    g_queue_pop_head (&self->luggage);
-
-  if (n_fds != (luggage != NULL ? (guint32)g_unix_fd_list_get_length (luggage->fds) : 0))
+  if (!agl_peer_ledger_claim_fds (self->ledger, message, &fds))
     {
       agl_peer_stream_abort (self);
-      g_clear_object (&complete);
-    }
-  else if (luggage != NULL)
-    {
-      /* GDBus has locked the message. */
-      complete = g_dbus_message_copy (message, NULL);
       g_object_unref (message);
-      g_dbus_message_set_unix_fd_list (complete, luggage->fds);
+      return NULL;
     }
-  g_clear_pointer (&luggage, luggage_free);
+  if (fds == NULL)
+    return message;
+
+  /* GDBus has locked it. A copy fails only for want of descriptors, and it has none yet. */
+  complete = g_dbus_message_copy (message, NULL);
+  g_dbus_message_set_unix_fd_list (complete, fds);
+  g_object_unref (message);
   return complete;
 }
 
 gboolean
 agl_peer_stream_replied (AglPeerStream *self, guint32 reply_serial)
 {
-  const Call *call = g_hash_table_lookup (self->calls, GUINT_TO_POINTER (reply_serial));
-  gboolean is_wanted;
+  gboolean is_wanted = agl_peer_ledger_settle (self->ledger, reply_serial);
 
-  if (call == NULL)
-    return TRUE;
-  is_wanted = !call->no_reply;
-  self->call_bytes -= call->n_bytes;
-  self->call_fds -= call->n_fds;
-  g_hash_table_remove (self->calls, GUINT_TO_POINTER (reply_serial));
-
-  if (self->is_paused && self->reading.task != NULL && may_begin_message (self))
+  if (self->is_paused && self->reading.task != NULL && agl_peer_ledger_may_begin (self->ledger))
     {
       self->is_paused = FALSE;
       operation_wait (&self->reading, self->fd, G_IO_IN, on_readable, self);
@@ -606,8 +479,7 @@ agl_peer_stream_finalize (GObject *object)
   g_object_unref (self->input);
   g_object_unref (self->output);
   g_clear_object (&self->fds);
-  g_queue_clear_full (&self->luggage, luggage_free);
-  g_hash_table_unref (self->calls);
+  g_clear_pointer (&self->ledger, agl_peer_ledger_free);
   g_mutex_clear (&self->lock);
   G_OBJECT_CLASS (agl_peer_stream_parent_class)->finalize (object);
 }
@@ -620,7 +492,6 @@ agl_peer_stream_init (AglPeerStream *self)
   AGL_PEER_INPUT (self->input)->owner = self;
   self->output = g_object_new (AGL_TYPE_PEER_OUTPUT, NULL);
   AGL_PEER_OUTPUT (self->output)->owner = self;
-  self->calls = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   g_mutex_init (&self->lock);
 }
 

@@ -2,6 +2,8 @@
 #pragma once
 #include <gio/gio.h>
 
+#include "service/peer-ledger.h"
+
 /* The stream between GDBus and a peer that is not trusted. Given a GSocketConnection, GDBus reads whatever is
  * sent: messages of up to 128 MiB, each allocated before it has arrived, and calls without end, queued
  * faster than they are answered. This stream reads messages of a bounded size only, and stops reading while
@@ -12,16 +14,6 @@
  * agl_peer_stream_abort is called there only. */
 #define AGL_TYPE_PEER_STREAM (agl_peer_stream_get_type ())
 G_DECLARE_FINAL_TYPE (AglPeerStream, agl_peer_stream, AGL, PEER_STREAM, GIOStream)
-
-/* Descriptors in one message. The interface has methods that take two. */
-#define AGL_PEER_MAX_FDS 4
-
-typedef struct
-{
-  gsize max_message_bytes; /* a larger message ends the connection */
-  gsize max_call_bytes;    /* not more of unanswered calls together: no reading until some are answered */
-  guint max_calls;         /* the same by number, and by descriptors sent with them */
-} AglPeerLimits;
 
 /* @fd: a connected UNIX socket, non-blocking, authenticated; taken over. */
 AglPeerStream *agl_peer_stream_new_take_fd (int fd, const AglPeerLimits *limits);

@@ -370,6 +370,27 @@ two_capabilities_child (int unused)
   g_assert_nonnull (agl_process_world ());
 }
 
+/* Unlike root's, an ordinary user's capabilities do not go away with the fsuid. */
+static void
+drops_its_power_child (int unused)
+{
+  g_autoptr (AglSubject) subject = new_subject (NOBODY, NOBODY, NULL, 0);
+  g_autofree char *before = NULL;
+  g_autofree char *during = NULL;
+
+  become_a_service ((1u << CAP_SETUID) | (1u << CAP_SETGID) | (1u << CAP_DAC_OVERRIDE)
+                    | (1u << CAP_DAC_READ_SEARCH));
+  before = dup_own_rights ();
+  g_assert_cmpint (access_errno (child_fixture->shut, W_OK | X_OK), ==, 0);
+  g_assert_true (agl_subject_begin (subject, NULL));
+  during = dup_own_rights ();
+  g_assert_cmpint (access_errno (child_fixture->shut, X_OK), ==, EACCES);
+  g_assert_cmpint (open_errno (child_fixture->inside_shut), ==, EACCES);
+  agl_subject_end (subject);
+  g_assert_nonnull (strstr (during, "CapEff:\t0000000000000000"));
+  assert_rights (before);
+}
+
 static void
 cannot_begin_child (guint32 mask)
 {
@@ -407,6 +428,7 @@ test_in_children (Fixture *f, gconstpointer unused)
 {
   child_fixture = f;
   run_child (two_capabilities_child);
+  run_child (drops_its_power_child);
   run_child (no_capability_child);
   run_child (only_groups_child);
   run_child (only_users_child);

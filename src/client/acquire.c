@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/acquire.h"
+
+#include <errno.h>
+#include <glib/gi18n.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "client/blockers-watch.h"
+#include "client/exit-status.h"
+#include "client/place.h"
+#include "client/signals.h"
+#include "client/wait-display.h"
+#include "common/error.h"
+#include "common/names.h"
+
+/* One wait per process, and tickets are per connection. */
+#define TICKET "agentctl-locks"
+
+/* A wait shorter than this is not worth a word. */
+#define DISPLAY_DELAY_MSEC 200
+
+/* How long a service that went away is waited for before the wait is given up. */
+#define COMEBACK_MSEC 30000
+
+/* How long the answer to a withdrawal is waited for; closing the connection withdraws as well. */
+#define WITHDRAWAL_MSEC 2000
+
+typedef struct
+{
+  const AglOptions *options;
+  const char *path;
+  gboolean manual;
+  gint64 deadline_usec; /* monotonic; -1: none */
+
+  AglService *service;
+  AglBlockersWatch *watch;
+  AglWaitDisplay *display;
+  guint display_delay;
+
+  gboolean asking;
+  guint64 id;
+  GError *error;
+  int caught; /* the signal that interrupted us; 0: none */
+} Wait;
+
+gboolean
+agl_acquire_add_process (
+    AglService *service, pid_t pid, GVariantBuilder *builder, GUnixFDList **fds, GError **error)
+{
+  GDBusCapabilityFlags capabilities = g_dbus_connection_get_capabilities (service->connection);
+  int fd = -1, handle;
+
+#ifdef SYS_pidfd_open
+  if ((capabilities & G_DBUS_CAPABILITY_FLAGS_UNIX_FD_PASSING) != 0)
+    fd = (int)syscall (SYS_pidfd_open, pid, 0); /* Linux 5.3; close-on-exec by itself */
+#endif
+  if (fd < 0 && errno == ESRCH)
+    {
+      g_set_error (error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS, _ ("there is no process %d"), (int)pid);
+      return FALSE;
+    }
+  if (fd < 0)
+    {
+      g_variant_builder_add (builder, "{sv}", "pid", g_variant_new_uint32 ((guint32)pid));
+      return TRUE;
+    }
+  if (*fds == NULL)
+    *fds = g_unix_fd_list_new ();
+  handle = g_unix_fd_list_append (*fds, fd, error);
+  close (fd);
+  if (handle < 0)
+    return FALSE;
+  g_variant_builder_add (builder, "{sv}", "pidfd", g_variant_new_handle (handle));
+  return TRUE;
+}
+
+static void
+add_flag (GVariantBuilder *builder, const char *key, gboolean given)
+{
+  if (given)
+    g_variant_builder_add (builder, "{sv}", key, g_variant_new_boolean (TRUE));
+}
+
+static void
+add_text (GVariantBuilder *builder, const char *key, const char *text)
+{
+  if (text != NULL)
+    g_variant_builder_add (builder, "{sv}", key, g_variant_new_string (text));
+}
+
+static gboolean
+waits (const AglOptions *options)
+{
+  return options->wait && options->wait_msec != 0;
+}
+
+static void
+add_conflict (GVariantBuilder *builder, const Wait *self)
+{
+  if (self->options->join)
+    add_text (builder, "conflict", "join");
+  else if (self->options->steal)
+    add_text (builder, "conflict", "steal");
+  else if (waits (self->options))
+    {
+      add_text (builder, "conflict", "wait");
+      add_text (builder, "ticket", TICKET);
+      if (self->deadline_usec >= 0)
+        {
+          gint64 left_msec = (self->deadline_usec - g_get_monotonic_time ()) / G_TIME_SPAN_MILLISECOND;
+
+          g_variant_builder_add (builder, "{sv}", "timeout",
+                                 g_variant_new_uint32 ((guint32)CLAMP (left_msec, 1, G_MAXUINT32)));
+        }
+    }
+}
+
+/* NULL with @error. */
+static GVariant *
+make_parameters (const Wait *self, GUnixFDList **fds, GError **error)
+{
+  const AglOptions *options = self->options;
+  GVariantBuilder builder;
+  const char *directory;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
+  directory = agl_place_to_bus (self->path, &builder, fds, error);
+  if (directory == NULL
+      || (options->pid != 0 && !agl_acquire_add_process (self->service, options->pid, &builder, fds, error)))
+    {
+      g_variant_builder_clear (&builder);
+      return NULL;
+    }
+  add_flag (&builder, "manual", self->manual);
+  if (options->ttl_sec != 0)
+    g_variant_builder_add (&builder, "{sv}", "ttl", g_variant_new_uint32 (options->ttl_sec));
+  if (options->no_follow_cwd)
+    g_variant_builder_add (&builder, "{sv}", "follow-cwd", g_variant_new_boolean (FALSE));
+  add_flag (&builder, "shared", options->shared);
+  add_flag (&builder, "subtree", options->subtree);
+  add_text (&builder, "agent", options->agent);
+  add_text (&builder, "session", options->session);
+  add_text (&builder, "reason", options->reason);
+  add_conflict (&builder, self);
+  return g_variant_new ("(sa{sv})", directory, &builder);
+}
+
+/* --- without a wait --- */
+
+static guint64
+acquire_at_once (Wait *self, GError **error)
+{
+  g_autoptr (GUnixFDList) fds = NULL;
+  g_autoptr (GVariant) reply = NULL;
+  GVariant *parameters = make_parameters (self, &fds, error);
+  guint64 id;
+
+  if (parameters == NULL)
+    return 0;
+  reply = agl_service_call (self->service, "Acquire", parameters, fds, error);
+  if (reply == NULL)
+    return 0;
+  g_variant_get (reply, "(t)", &id);
+  return id;
+}
+
+/* --- with one --- */
+
+static void
+on_answer (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  Wait *self = user_data;
+  g_autoptr (GVariant) reply = NULL;
+
+  reply = g_dbus_connection_call_with_unix_fd_list_finish (G_DBUS_CONNECTION (source), NULL, result,
+                                                           &self->error);
+  if (reply != NULL)
+    g_variant_get (reply, "(t)", &self->id);
+  self->asking = FALSE;
+}
+
+static void
+on_blockers (gboolean is_free, GVariant *blockers, const GError *error, gpointer user_data)
+{
+  Wait *self = user_data;
+
+  if (blockers != NULL)
+    agl_wait_display_show (self->display, blockers);
+  if (error != NULL || !agl_wait_display_is_live (self->display))
+    g_clear_pointer (&self->watch, agl_blockers_watch_free);
+}
+
+static gboolean
+on_display_delay (gpointer user_data)
+{
+  Wait *self = user_data;
+
+  self->display_delay = 0;
+  if (agl_wait_display_is_live (self->display) && g_utf8_validate (self->path, -1, NULL))
+    self->watch =
+        agl_blockers_watch_new (self->service, self->path, self->options->subtree, on_blockers, self);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+stop_display (Wait *self)
+{
+  g_clear_handle_id (&self->display_delay, g_source_remove);
+  g_clear_pointer (&self->watch, agl_blockers_watch_free);
+}
+
+static void G_GNUC_NORETURN
+die (Wait *self)
+{
+  stop_display (self);
+  g_clear_pointer (&self->display, agl_wait_display_free);
+  agl_signals_die (self->caught);
+}
+
+static gboolean
+on_withdrawal_timeout (gpointer user_data)
+{
+  die (user_data);
+}
+
+/* Withdraws first and dies when that is answered: a lock granted in between would otherwise stay with a
+ * holder that nobody launched. */
+static void
+on_caught (int signal_number, gpointer user_data)
+{
+  Wait *self = user_data;
+  gboolean again = self->caught != 0;
+
+  self->caught = signal_number;
+  if (again || !self->asking)
+    die (self);
+  g_dbus_connection_call (self->service->connection, self->service->bus_name, AGL_OBJECT_PATH, AGL_INTERFACE,
+                          "Cancel", g_variant_new ("(s)", TICKET), NULL, G_DBUS_CALL_FLAGS_NONE,
+                          WITHDRAWAL_MSEC, NULL, NULL, NULL);
+  g_timeout_add (WITHDRAWAL_MSEC, on_withdrawal_timeout, self);
+}
+
+static void
+give_back (Wait *self)
+{
+  g_autoptr (GVariant) reply = NULL;
+  g_autoptr (GError) error = NULL;
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add (&builder, "{sv}", "id", g_variant_new_uint64 (self->id));
+  reply = agl_service_call (self->service, "Release", g_variant_new ("(sa{sv})", "", &builder), NULL, &error);
+  if (reply == NULL)
+    g_printerr (
+        _ ("agentctl-locks: lock %" G_GUINT64_FORMAT " was granted and could not be given back: %s\n"),
+        self->id, error->message);
+}
+
+/* Asks once and waits for the answer. FALSE with @error when it cannot even be asked. */
+static gboolean
+ask (Wait *self, GError **error)
+{
+  g_autoptr (GUnixFDList) fds = NULL;
+  GVariant *parameters = make_parameters (self, &fds, error);
+
+  if (parameters == NULL)
+    return FALSE;
+  self->asking = TRUE;
+  /* G_MAXINT is GDBus's "no limit"; its default would end a wait after 25 seconds. */
+  g_dbus_connection_call_with_unix_fd_list (self->service->connection, self->service->bus_name,
+                                            AGL_OBJECT_PATH, AGL_INTERFACE, "Acquire", parameters,
+                                            agl_service_reply_type ("Acquire"), G_DBUS_CALL_FLAGS_NONE,
+                                            G_MAXINT, fds, NULL, on_answer, self);
+  self->display_delay = g_timeout_add (DISPLAY_DELAY_MSEC, on_display_delay, self);
+  while (self->asking)
+    g_main_context_iteration (NULL, TRUE);
+  stop_display (self);
+  if (self->caught != 0 && self->id != 0)
+    give_back (self);
+  if (self->caught != 0)
+    die (self);
+  return TRUE;
+}
+
+/* The service went away. Its locks outlive it, our place in the queue does not: ask again. */
+static gboolean
+reconnect (Wait *self, GError **error)
+{
+  agl_wait_display_show_service_gone (self->display);
+  g_clear_pointer (&self->service, agl_service_free);
+  self->service = agl_service_find_again (&self->options->where, COMEBACK_MSEC, error);
+  if (self->service == NULL)
+    return FALSE;
+  if (self->deadline_usec < 0 || self->deadline_usec > g_get_monotonic_time ())
+    return TRUE;
+  g_set_error_literal (error, AGL_ERROR, AGL_ERROR_TIMED_OUT, _ ("the time ran out"));
+  return FALSE;
+}
+
+static guint64
+acquire_waiting (Wait *self, GError **error)
+{
+  self->display = agl_wait_display_new (self->path, self->options->quiet);
+  agl_signals_watch (on_caught, self);
+  while (ask (self, error))
+    {
+      if (self->id != 0)
+        break;
+      if (!agl_exit_is_service_gone (self->error))
+        {
+          agl_service_explain_error (self->service, self->error);
+          g_propagate_error (error, g_steal_pointer (&self->error));
+          break;
+        }
+      g_clear_error (&self->error);
+      if (!reconnect (self, error))
+        break;
+    }
+  agl_signals_unwatch ();
+  g_clear_pointer (&self->display, agl_wait_display_free);
+  return self->id;
+}
+
+guint64
+agl_acquire (const AglOptions *options, const char *path, gboolean manual, GError **error)
+{
+  Wait self = { .options = options, .path = path, .manual = manual, .deadline_usec = -1 };
+  guint64 id;
+
+  if (options->wait && options->wait_msec >= 0)
+    self.deadline_usec = g_get_monotonic_time () + options->wait_msec * G_TIME_SPAN_MILLISECOND;
+  self.service = agl_service_find (&options->where, TRUE, error);
+  if (self.service == NULL)
+    return 0;
+  self.service->interactive = (options->join || options->steal) && isatty (STDIN_FILENO) != 0;
+  id = waits (options) ? acquire_waiting (&self, error) : acquire_at_once (&self, error);
+  g_clear_pointer (&self.service, agl_service_free);
+  return id;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+#include <glib/gi18n.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "client/command.h"
+#include "client/json.h"
+#include "client/lock-columns.h"
+#include "client/place.h"
+#include "client/service.h"
+
+typedef struct
+{
+  const AglOptions *options;
+  AglService *service;
+  const char *home; /* NULL: not a terminal */
+  gboolean closed;
+} Monitor;
+
+/* One signal, taken apart. NULL where it does not carry the like. */
+typedef struct
+{
+  const char *name;
+  guint64 id;
+  const char *directory;
+  guint32 pid;
+  const char *reason;
+  GVariant *lock;
+  GVariant *changed;
+} Event;
+
+static gboolean
+event_parse (Event *event, const char *name, GVariant *parameters)
+{
+  *event = (Event){ .name = name };
+  if (g_str_equal (name, "LockAcquired") && g_variant_is_of_type (parameters, G_VARIANT_TYPE ("(tsua{sv})")))
+    g_variant_get (parameters, "(t&su@a{sv})", &event->id, &event->directory, &event->pid, &event->lock);
+  else if (g_str_equal (name, "LockReleased")
+           && g_variant_is_of_type (parameters, G_VARIANT_TYPE ("(tsusa{sv})")))
+    g_variant_get (parameters, "(t&su&s@a{sv})", &event->id, &event->directory, &event->pid, &event->reason,
+                   &event->lock);
+  else if (g_str_equal (name, "LockChanged")
+           && g_variant_is_of_type (parameters, G_VARIANT_TYPE ("(ta{sv})")))
+    g_variant_get (parameters, "(t@a{sv})", &event->id, &event->changed);
+  else
+    return FALSE;
+  return TRUE;
+}
+
+static void
+event_clear (Event *event)
+{
+  g_clear_pointer (&event->lock, g_variant_unref);
+  g_clear_pointer (&event->changed, g_variant_unref);
+}
+
+static void
+print_json (const Event *event, gint64 at_usec)
+{
+  GVariantBuilder line;
+
+  g_variant_builder_init (&line, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add (&line, "{sv}", "at", g_variant_new_uint64 ((guint64)at_usec));
+  g_variant_builder_add (&line, "{sv}", "event", g_variant_new_string (event->name));
+  g_variant_builder_add (&line, "{sv}", "id", g_variant_new_uint64 (event->id));
+  if (event->directory != NULL)
+    {
+      g_variant_builder_add (&line, "{sv}", "directory", g_variant_new_string (event->directory));
+      g_variant_builder_add (&line, "{sv}", "pid", g_variant_new_uint32 (event->pid));
+    }
+  if (event->reason != NULL)
+    g_variant_builder_add (&line, "{sv}", "release", g_variant_new_string (event->reason));
+  if (event->lock != NULL)
+    g_variant_builder_add (&line, "{sv}", "lock", event->lock);
+  if (event->changed != NULL)
+    g_variant_builder_add (&line, "{sv}", "changed", event->changed);
+  agl_json_print (g_variant_builder_end (&line), FALSE);
+}
+
+/* "waiters=1 cwd='outside'": names and values as on the bus. */
+static char *
+describe_changed (GVariant *changed)
+{
+  GString *out = g_string_new (NULL);
+  GVariantIter iter;
+  const char *key;
+  GVariant *value;
+
+  g_variant_iter_init (&iter, changed);
+  while (g_variant_iter_loop (&iter, "{&sv}", &key, &value))
+    {
+      g_autofree char *text = g_variant_print (value, FALSE);
+
+      g_string_append_printf (out, "%s%s=%s", out->len == 0 ? "" : " ", key, text);
+    }
+  return g_string_free (out, FALSE);
+}
+
+static void
+print_line (const Monitor *self, const Event *event)
+{
+  g_autoptr (GDateTime) now = g_date_time_new_now_local ();
+  g_autofree char *at = g_date_time_format (now, self->home != NULL ? "%X" : "%Y-%m-%dT%H:%M:%S%z");
+  g_autofree char *shown = event->directory == NULL ? NULL : agl_place_display (event->directory, self->home);
+  g_autofree char *who = event->lock == NULL ? NULL : agl_row_who (event->lock);
+  g_autofree char *changed = event->changed == NULL ? NULL : describe_changed (event->changed);
+  g_autofree char *harmless = changed == NULL ? NULL : agl_place_display (changed, NULL);
+
+  g_print ("%s %-12s %" G_GUINT64_FORMAT " ", at, event->name, event->id);
+  if (harmless != NULL)
+    g_print ("%s", harmless);
+  else if (event->pid != 0)
+    g_print ("%s %s[%u]", shown, who, event->pid);
+  else
+    g_print ("%s %s", shown, who);
+  g_print ("%s%s\n", event->reason == NULL ? "" : " ", event->reason == NULL ? "" : event->reason);
+}
+
+static void
+on_signal (GDBusConnection *connection,
+           const char *sender,
+           const char *path,
+           const char *interface,
+           const char *name,
+           GVariant *parameters,
+           gpointer user_data)
+{
+  const Monitor *self = user_data;
+  Event event;
+
+  if (!event_parse (&event, name, parameters))
+    return;
+  if (self->options->json)
+    print_json (&event, g_get_real_time ());
+  else
+    print_line (self, &event);
+  event_clear (&event);
+}
+
+static void
+on_closed (GDBusConnection *connection, gboolean vanished, GError *error, gpointer user_data)
+{
+  Monitor *self = user_data;
+
+  self->closed = TRUE;
+}
+
+static void
+note (const char *text)
+{
+  g_printerr ("agentctl-locks: %s\n", text);
+}
+
+static void
+on_owner_changed (GDBusConnection *connection,
+                  const char *sender,
+                  const char *path,
+                  const char *interface,
+                  const char *name,
+                  GVariant *parameters,
+                  gpointer user_data)
+{
+  const char *old_owner, *new_owner;
+
+  g_variant_get (parameters, "(&s&s&s)", NULL, &old_owner, &new_owner);
+  note (*new_owner != '\0' ? _ ("the service is back")
+                           : _ ("the service went away; waiting for it to come back"));
+}
+
+/* As long as the connection lasts: through a bus also beyond the service's own life. */
+static void
+watch (Monitor *self)
+{
+  gulong handler = g_signal_connect (self->service->connection, "closed", G_CALLBACK (on_closed), self);
+  guint signals = agl_service_subscribe (self->service, on_signal, self);
+  guint owner = 0;
+
+  if (self->service->bus_name != NULL)
+    owner = g_dbus_connection_signal_subscribe (
+        self->service->connection, "org.freedesktop.DBus", "org.freedesktop.DBus", "NameOwnerChanged", NULL,
+        self->service->bus_name, G_DBUS_SIGNAL_FLAGS_NONE, on_owner_changed, self, NULL);
+  self->closed = g_dbus_connection_is_closed (self->service->connection);
+  while (!self->closed && ferror (stdout) == 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_dbus_connection_signal_unsubscribe (self->service->connection, signals);
+  if (owner != 0)
+    g_dbus_connection_signal_unsubscribe (self->service->connection, owner);
+  g_signal_handler_disconnect (self->service->connection, handler);
+  g_clear_pointer (&self->service, agl_service_free);
+}
+
+static int
+monitor (const AglOptions *options, GError **error)
+{
+  Monitor self = { .options = options, .home = isatty (STDOUT_FILENO) != 0 ? g_get_home_dir () : NULL };
+
+  self.service = agl_service_find (&options->where, TRUE, error);
+  while (self.service != NULL)
+    {
+      watch (&self);
+      if (ferror (stdout) != 0)
+        break;
+      note (_ ("the service went away; waiting for it to come back"));
+      self.service = agl_service_find_again (&options->where, -1, error);
+      if (self.service != NULL)
+        note (_ ("the service is back"));
+    }
+  return AGL_EXIT_OK;
+}
+
+const AglCommand agl_command_monitor = {
+  .usage = {
+    .name = "monitor",
+    .synopsis = NULL,
+    .summary = N_ ("Show what happens to locks, as it happens"),
+    .description = N_ (
+      "One line for each signal of the service, until interrupted; across restarts of the service too. With --json\n"
+      "each line is an object with “at” (microseconds since the epoch), “event” (the signal's name), “id”,\n"
+      "“directory”, “pid”, “release” (why it was released), “lock” or “changed”.\n"
+      "\n"
+      "Exits when interrupted; 64 wrong usage, 69 no service, 70 anything else."),
+    .groups = AGL_OPTIONS_JSON | AGL_OPTIONS_WHERE,
+  },
+  .run = monitor,
+};

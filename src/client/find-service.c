@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/service.h"
+
+#include <glib/gi18n.h>
+#include <unistd.h>
+
+#include "client/exit-status.h"
+#include "client/signals.h"
+#include "common/names.h"
+#include "common/paths.h"
+
+/* A peer that accepts a connection and does not get through the handshake in this time is stuck. */
+#define CONNECT_TIMEOUT_MSEC 10000
+
+/* How often and how long it is tried whether a service that went away is back; a restart takes less. */
+#define AGAIN_INTERVAL_MSEC 250
+#define AGAIN_PATIENCE_MSEC 5000
+
+/* When our own start of the service found another one already starting, its socket is there soon. */
+#define SETTLE_INTERVAL_USEC (20 * 1000)
+#define SETTLE_TRIES         100
+
+typedef struct
+{
+  GDBusConnection *connection;
+  GError *error;
+  gboolean done;
+  gboolean timed_out;
+  GCancellable *cancellable;
+} Attempt;
+
+static void
+on_connected (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  Attempt *attempt = user_data;
+
+  attempt->connection = g_dbus_connection_new_for_address_finish (result, &attempt->error);
+  attempt->done = TRUE;
+}
+
+static gboolean
+on_connect_timeout (gpointer user_data)
+{
+  Attempt *attempt = user_data;
+
+  attempt->timed_out = TRUE;
+  g_cancellable_cancel (attempt->cancellable);
+  return G_SOURCE_REMOVE;
+}
+
+AglService *
+agl_service_connect (const char *address, const char *bus_name, GError **error)
+{
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  GDBusConnectionFlags flags = G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT;
+  Attempt attempt = { .cancellable = cancellable };
+  AglService *self;
+  guint timeout;
+
+  if (bus_name != NULL)
+    flags |= G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION;
+  /* Asynchronously only for the sake of the time limit, which the synchronous form has not. */
+  timeout = g_timeout_add (CONNECT_TIMEOUT_MSEC, on_connect_timeout, &attempt);
+  g_dbus_connection_new_for_address (address, flags, NULL, cancellable, on_connected, &attempt);
+  while (!attempt.done)
+    g_main_context_iteration (NULL, TRUE);
+  if (!attempt.timed_out)
+    g_source_remove (timeout);
+  agl_signals_restore_pipe ();
+
+  if (attempt.connection == NULL && attempt.timed_out)
+    {
+      g_error_free (attempt.error);
+      g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,
+                   _ ("the service at %s is stuck: it accepts connections and does not answer. Restarting it "
+                      "loses no lock"),
+                   address);
+      return NULL;
+    }
+  if (attempt.connection == NULL)
+    {
+      g_propagate_error (error, attempt.error);
+      return NULL;
+    }
+  self = g_new0 (AglService, 1);
+  self->connection = attempt.connection;
+  self->bus_name = bus_name;
+  self->door = g_strdup (address);
+  return self;
+}
+
+/* NULL without @error: nobody is there. */
+static AglService *
+try_direct (AglScope scope, GError **error)
+{
+  g_autofree char *runtime_dir = agl_paths_runtime_dir (scope);
+  g_autofree char *path = agl_paths_socket (runtime_dir);
+  g_autofree char *address = agl_paths_socket_address (runtime_dir);
+  g_autoptr (GError) local = NULL;
+  AglService *self;
+
+  if (access (path, F_OK) < 0)
+    return NULL;
+  self = agl_service_connect (address, NULL, &local);
+  if (self != NULL)
+    return self;
+  /* A socket file without a listener is what a killed service leaves. */
+  if (g_error_matches (local, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED)
+      || g_error_matches (local, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+    return NULL;
+  g_propagate_error (error, g_steal_pointer (&local));
+  return NULL;
+}
+
+/* Asks a bus for the service, starting it where the bus knows how. NULL: not to be had there. */
+static AglService *
+try_bus (const char *address)
+{
+  g_autoptr (AglService) self = agl_service_connect (address, AGL_BUS_NAME, NULL);
+  g_autoptr (GVariant) reply = NULL;
+
+  if (self == NULL)
+    return NULL;
+  reply = g_dbus_connection_call_sync (self->connection, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                       "org.freedesktop.DBus", "StartServiceByName",
+                                       g_variant_new ("(su)", AGL_BUS_NAME, 0), G_VARIANT_TYPE ("(u)"),
+                                       G_DBUS_CALL_FLAGS_NONE, AGL_CALL_TIMEOUT_MSEC, NULL, NULL);
+  return reply != NULL ? g_steal_pointer (&self) : NULL;
+}
+
+/* Whether asking the system bus is worth its round trips: most machines have no system instance, and one that
+ * runs has its direct socket. */
+static gboolean
+system_bus_may_know (void)
+{
+  static const char *const folders[] = { "/usr/share", "/usr/local/share", "/etc", "/run", "/lib" };
+
+  if (g_getenv ("DBUS_SYSTEM_BUS_ADDRESS") != NULL)
+    return TRUE;
+  for (gsize i = 0; i < G_N_ELEMENTS (folders); i++)
+    {
+      g_autofree char *file =
+          g_build_filename (folders[i], "dbus-1", "system-services", AGL_BUS_NAME ".service", NULL);
+
+      if (access (file, F_OK) == 0)
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* NULL without @error: this machine has none. */
+static AglService *
+try_system (gboolean ask_bus, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+  g_autofree char *address = NULL;
+  AglService *self = try_direct (AGL_SCOPE_SYSTEM, &local);
+
+  if (self != NULL)
+    return self;
+  if (local != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&local));
+      return NULL;
+    }
+  if (!ask_bus)
+    return NULL;
+  address = g_dbus_address_get_for_bus_sync (G_BUS_TYPE_SYSTEM, NULL, NULL);
+  return address == NULL ? NULL : try_bus (address);
+}
+
+/* The session bus that is there; GDBus would start one by itself ("autolaunch:"), which nobody asked for. */
+static char *
+session_bus_address (void)
+{
+  const char *given = g_getenv ("DBUS_SESSION_BUS_ADDRESS");
+  g_autofree char *path = NULL;
+  g_autofree char *escaped = NULL;
+
+  if (given != NULL)
+    return *given == '\0' || g_str_has_prefix (given, "autolaunch:") ? NULL : g_strdup (given);
+  path = g_build_filename (g_get_user_runtime_dir (), "bus", NULL);
+  if (access (path, F_OK) < 0)
+    return NULL;
+  escaped = g_dbus_address_escape_value (path);
+  return g_strconcat ("unix:path=", escaped, NULL);
+}
+
+static AglService *
+start_and_connect (GError **error)
+{
+  g_autofree char *runtime_dir = agl_paths_runtime_dir (AGL_SCOPE_USER);
+  g_autoptr (GError) start_error = NULL;
+  gboolean started = agl_service_start (runtime_dir, &start_error);
+
+  /* Not started may mean that someone else's start was quicker: two commands at once both want the service,
+   * and one gets to run it. */
+  for (guint i = 0; i < SETTLE_TRIES; i++)
+    {
+      g_autoptr (GError) local = NULL;
+      AglService *self = try_direct (AGL_SCOPE_USER, &local);
+
+      if (self != NULL)
+        return self;
+      if (local != NULL)
+        {
+          g_propagate_error (error, g_steal_pointer (&local));
+          return NULL;
+        }
+      if (!started && i >= SETTLE_TRIES / 2)
+        break;
+      g_usleep (SETTLE_INTERVAL_USEC);
+    }
+  if (!started)
+    g_propagate_error (error, g_steal_pointer (&start_error));
+  else
+    g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,
+                 _ ("the service was started and says that it is ready, but there is nobody at %s/bus"),
+                 runtime_dir);
+  return NULL;
+}
+
+static AglService *
+find_user (gboolean may_start, GError **error)
+{
+  g_autofree char *bus = NULL;
+  g_autoptr (GError) local = NULL;
+  AglService *self = try_direct (AGL_SCOPE_USER, &local);
+
+  if (self != NULL)
+    return self;
+  if (local != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&local));
+      return NULL;
+    }
+  bus = session_bus_address ();
+  self = bus == NULL ? NULL : try_bus (bus);
+  if (self != NULL)
+    return self;
+  if (may_start)
+    return start_and_connect (error);
+  g_set_error_literal (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,
+                       _ ("the service of this user does not run"));
+  return NULL;
+}
+
+static AglService *
+find_address (const char *address, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+  AglService *self;
+
+  if (!g_dbus_is_address (address))
+    {
+      g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_USAGE,
+                   _ ("“%s” is no D-Bus address; one looks like unix:path=/run/user/1000/agentctl-locks/bus"),
+                   address);
+      return NULL;
+    }
+  /* A direct socket answers as a bus does, so one way fits both. */
+  self = agl_service_connect (address, AGL_BUS_NAME, &local);
+  if (self == NULL && local->domain == AGL_EXIT_ERROR)
+    g_propagate_error (error, g_steal_pointer (&local));
+  else if (self == NULL)
+    g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE, _ ("nobody answers at %s: %s"), address,
+                 local->message);
+  return self;
+}
+
+AglService *
+agl_service_find (const AglWhere *where, gboolean may_start, GError **error)
+{
+  const char *address = where->address;
+  g_autoptr (GError) local = NULL;
+  AglService *self;
+
+  if (address == NULL && !where->system && !where->user)
+    address = g_getenv (AGL_ADDRESS_ENV);
+  if (address != NULL && *address != '\0')
+    return find_address (address, error);
+  if (where->user)
+    return find_user (may_start, error);
+  self = try_system (where->system || system_bus_may_know (), &local);
+  if (self != NULL)
+    return self;
+  if (local != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&local));
+      return NULL;
+    }
+  if (!where->system)
+    return find_user (may_start, error);
+  g_set_error_literal (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,
+                       _ ("this machine has no system-wide agentctl-locks service, or it does not run: "
+                          "systemctl start agentctl-locks"));
+  return NULL;
+}
+
+static gboolean
+on_again (gpointer user_data)
+{
+  *(gboolean *)user_data = TRUE;
+  return G_SOURCE_REMOVE;
+}
+
+static void
+pause_in_main_context (guint msec)
+{
+  gboolean over = FALSE;
+
+  g_timeout_add (msec, on_again, &over);
+  while (!over)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+AglService *
+agl_service_find_again (const AglWhere *where, gint limit_msec, GError **error)
+{
+  gint64 start = g_get_monotonic_time ();
+
+  while (TRUE)
+    {
+      g_autoptr (GError) local = NULL;
+      gint64 passed_msec = (g_get_monotonic_time () - start) / 1000;
+      gboolean may_start = limit_msec >= 0 && passed_msec >= AGAIN_PATIENCE_MSEC;
+      AglService *self = agl_service_find (where, may_start, &local);
+
+      if (self != NULL)
+        return self;
+      if (may_start || (limit_msec >= 0 && passed_msec >= limit_msec) || !agl_exit_is_service_gone (local))
+        {
+          g_propagate_error (error, g_steal_pointer (&local));
+          return NULL;
+        }
+      pause_in_main_context (AGAIN_INTERVAL_MSEC);
+    }
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/lock-columns.h"
+
+#include <glib/gi18n.h>
+#include <pwd.h>
+
+#include "client/duration.h"
+#include "client/place.h"
+#include "common/text.h"
+
+guint64
+agl_row_number (GVariant *row, const char *key, guint64 otherwise)
+{
+  guint64 large;
+  guint32 small;
+
+  if (g_variant_lookup (row, key, "t", &large))
+    return large;
+  if (g_variant_lookup (row, key, "u", &small))
+    return small;
+  return otherwise;
+}
+
+gboolean
+agl_row_flag (GVariant *row, const char *key)
+{
+  gboolean flag;
+
+  return g_variant_lookup (row, key, "b", &flag) && flag;
+}
+
+char *
+agl_row_text (GVariant *row, const char *key)
+{
+  const char *text;
+
+  return g_variant_lookup (row, key, "&s", &text) ? agl_text_escape (text, -1) : NULL;
+}
+
+/* The service gives a command's name escaped already: what is a backslash there stays one. */
+static char *
+row_command (GVariant *row)
+{
+  g_auto (GStrv) parts = NULL;
+  const char *text;
+
+  if (!g_variant_lookup (row, "command", "&s", &text))
+    return NULL;
+  parts = g_strsplit (text, "\\", -1);
+  for (char **part = parts; *part != NULL; part++)
+    {
+      char *escaped = agl_text_escape (*part, -1);
+
+      g_free (*part);
+      *part = escaped;
+    }
+  return g_strjoinv ("\\", parts);
+}
+
+static char *
+number_text (GVariant *row, const char *key)
+{
+  guint64 number = agl_row_number (row, key, 0);
+
+  return number == 0 ? NULL : g_strdup_printf ("%" G_GUINT64_FORMAT, number);
+}
+
+static char *
+user_name (guint64 uid)
+{
+  static GHashTable *names;
+  const struct passwd *entry;
+  char *name;
+
+  if (names == NULL)
+    names = g_hash_table_new_full (NULL, NULL, NULL, g_free);
+  name = g_hash_table_lookup (names, GSIZE_TO_POINTER (uid));
+  if (name == NULL)
+    {
+      entry = getpwuid ((uid_t)uid);
+      name =
+          entry != NULL ? agl_text_escape (entry->pw_name, -1) : g_strdup_printf ("%" G_GUINT64_FORMAT, uid);
+      g_hash_table_insert (names, GSIZE_TO_POINTER (uid), name);
+    }
+  return g_strdup (name);
+}
+
+static gboolean
+row_is (GVariant *row, const char *kind)
+{
+  const char *text;
+
+  return g_variant_lookup (row, "kind", "&s", &text) && g_str_equal (text, kind);
+}
+
+char *
+agl_row_who (GVariant *row)
+{
+  char *who = agl_row_text (row, "agent");
+
+  if (who != NULL && *who != '\0')
+    return who;
+  g_free (who);
+  who = row_command (row);
+  if (who != NULL && *who != '\0')
+    return who;
+  g_free (who);
+  return user_name (agl_row_number (row, "uid", 0));
+}
+
+/* --- cells --- */
+
+static char *
+cell_id (GVariant *row, const AglScreen *screen)
+{
+  return number_text (row, "id");
+}
+
+static char *
+cell_pid (GVariant *row, const AglScreen *screen)
+{
+  return number_text (row, "pid");
+}
+
+static char *
+cell_uid (GVariant *row, const AglScreen *screen)
+{
+  return g_strdup_printf ("%" G_GUINT64_FORMAT, agl_row_number (row, "uid", 0));
+}
+
+static char *
+cell_user (GVariant *row, const AglScreen *screen)
+{
+  return user_name (agl_row_number (row, "uid", 0));
+}
+
+static char *
+cell_kind (GVariant *row, const AglScreen *screen)
+{
+  return agl_row_text (row, "kind");
+}
+
+static char *
+cell_who (GVariant *row, const AglScreen *screen)
+{
+  return agl_row_who (row);
+}
+
+static char *
+cell_command (GVariant *row, const AglScreen *screen)
+{
+  return row_command (row);
+}
+
+static char *
+cell_agent (GVariant *row, const AglScreen *screen)
+{
+  return agl_row_text (row, "agent");
+}
+
+static char *
+cell_session (GVariant *row, const AglScreen *screen)
+{
+  return agl_row_text (row, "session");
+}
+
+static char *
+cell_reason (GVariant *row, const AglScreen *screen)
+{
+  return agl_row_text (row, "reason");
+}
+
+static char *
+cell_mode (GVariant *row, const AglScreen *screen)
+{
+  if (row_is (row, "unregistered"))
+    return g_strdup ("unregistered");
+  return g_strconcat (agl_row_flag (row, "shared") ? "shared" : "exclusive",
+                      agl_row_flag (row, "subtree") ? "/**" : "", NULL);
+}
+
+/* ISO 8601 where a program may read it. */
+static char *
+absolute_time (guint64 usec)
+{
+  g_autoptr (GDateTime) time = g_date_time_new_from_unix_local ((gint64)(usec / G_USEC_PER_SEC));
+
+  return time == NULL ? NULL : g_date_time_format (time, "%Y-%m-%dT%H:%M:%S%z");
+}
+
+static char *
+cell_acquired (GVariant *row, const AglScreen *screen)
+{
+  guint64 usec = agl_row_number (row, "acquired-at", 0);
+
+  return usec == 0 ? NULL : absolute_time (usec);
+}
+
+static char *
+cell_since (GVariant *row, const AglScreen *screen)
+{
+  guint64 usec = agl_row_number (row, "acquired-at", 0);
+
+  if (usec == 0 || !screen->is_terminal)
+    return cell_acquired (row, screen);
+  return agl_duration_ago (screen->now_usec - (gint64)usec);
+}
+
+static char *
+cell_expires (GVariant *row, const AglScreen *screen)
+{
+  guint64 usec = agl_row_number (row, "expires-at", 0);
+  g_autofree char *left = NULL;
+
+  if (usec == 0 || !screen->is_terminal)
+    return usec == 0 ? NULL : absolute_time (usec);
+  left = agl_duration_to_string ((gint64)usec - screen->now_usec);
+  /* Translators: %s is a length of time such as "3min" */
+  return g_strdup_printf (_ ("in %s"), left);
+}
+
+static char *
+cell_cwd_state (GVariant *row, const AglScreen *screen)
+{
+  return agl_row_text (row, "cwd");
+}
+
+static char *
+cell_follow (GVariant *row, const AglScreen *screen)
+{
+  return g_strdup (agl_row_flag (row, "follow-cwd") ? "yes" : "no");
+}
+
+static char *
+cell_waiters (GVariant *row, const AglScreen *screen)
+{
+  return g_strdup_printf ("%" G_GUINT64_FORMAT, agl_row_number (row, "waiters", 0));
+}
+
+static char *
+cell_by (GVariant *row, const AglScreen *screen)
+{
+  return number_text (row, "acquired-by");
+}
+
+/* A name that is not UTF-8 comes with its display form, which is escaped already. */
+static char *
+path_text (GVariant *row, const char *key, const AglScreen *screen)
+{
+  g_autoptr (GVariant) bytes = g_variant_lookup_value (row, "directory-bytes", G_VARIANT_TYPE_BYTESTRING);
+  const char *text;
+
+  if (bytes != NULL)
+    return agl_place_display (g_variant_get_bytestring (bytes), screen->home);
+  return g_variant_lookup (row, key, "&s", &text) ? agl_place_display (text, screen->home) : NULL;
+}
+
+static char *
+cell_directory (GVariant *row, const AglScreen *screen)
+{
+  return path_text (row, "directory", screen);
+}
+
+static char *
+cell_cwd (GVariant *row, const AglScreen *screen)
+{
+  return path_text (row, "cwd", screen);
+}
+
+static char *
+cell_lock (GVariant *row, const AglScreen *screen)
+{
+  return number_text (row, "lock");
+}
+
+#define COLUMN_DIRECTORY                                                          \
+  {                                                                               \
+    "DIRECTORY", N_ ("the directory"), AGL_CUT_START, FALSE, TRUE, cell_directory \
+  }
+#define COLUMN_WHO                                                                               \
+  {                                                                                              \
+    "WHO", N_ ("the agent, else the command, else the user"), AGL_CUT_END, FALSE, TRUE, cell_who \
+  }
+
+const AglColumn agl_lock_columns[] = {
+  { "ID", N_ ("number of the lock"), AGL_CUT_NEVER, TRUE, TRUE, cell_id },
+  { "PID", N_ ("the process that holds it; none holds a manual lock"), AGL_CUT_NEVER, TRUE, TRUE, cell_pid },
+  { "USER", N_ ("whose it is"), AGL_CUT_NEVER, FALSE, TRUE, cell_user },
+  COLUMN_WHO,
+  { "MODE", N_ ("exclusive or shared; /** with everything below"), AGL_CUT_NEVER, FALSE, TRUE, cell_mode },
+  { "SINCE", N_ ("when it was acquired"), AGL_CUT_NEVER, FALSE, TRUE, cell_since },
+  { "CWD", N_ ("whether its holder works inside; “ignored” where that does not matter"), AGL_CUT_NEVER, FALSE,
+    TRUE, cell_cwd_state },
+  { "WAIT", N_ ("how many wait for it"), AGL_CUT_NEVER, TRUE, TRUE, cell_waiters },
+  COLUMN_DIRECTORY,
+  { "REASON", N_ ("what it was acquired for"), AGL_CUT_END, FALSE, TRUE, cell_reason },
+  { "KIND", N_ ("process or manual"), AGL_CUT_NEVER, FALSE, FALSE, cell_kind },
+  { "UID", N_ ("whose it is, as a number"), AGL_CUT_NEVER, TRUE, FALSE, cell_uid },
+  { "COMMAND", N_ ("the command's name when it was acquired"), AGL_CUT_END, FALSE, FALSE, cell_command },
+  { "AGENT", N_ ("the agent, as its holder says"), AGL_CUT_END, FALSE, FALSE, cell_agent },
+  { "SESSION", N_ ("the session, as its holder says"), AGL_CUT_END, FALSE, FALSE, cell_session },
+  { "ACQUIRED", N_ ("when it was acquired, to the second"), AGL_CUT_NEVER, FALSE, FALSE, cell_acquired },
+  { "EXPIRES", N_ ("when it ends by itself"), AGL_CUT_NEVER, FALSE, FALSE, cell_expires },
+  { "FOLLOW", N_ ("whether it ends when its holder leaves the directory"), AGL_CUT_NEVER, FALSE, FALSE,
+    cell_follow },
+  { "BY", N_ ("the process that acquired it, for itself or for the holder"), AGL_CUT_NEVER, TRUE, FALSE,
+    cell_by },
+  { NULL },
+};
+
+const AglColumn agl_blocker_columns[] = {
+  { "ID", N_ ("number of the lock; an unregistered agent has none"), AGL_CUT_NEVER, TRUE, TRUE, cell_id },
+  { "PID", N_ ("the process"), AGL_CUT_NEVER, TRUE, TRUE, cell_pid },
+  { "USER", N_ ("whose it is"), AGL_CUT_NEVER, FALSE, TRUE, cell_user },
+  COLUMN_WHO,
+  { "MODE", N_ ("exclusive or shared; /** with everything below; or unregistered"), AGL_CUT_NEVER, FALSE,
+    TRUE, cell_mode },
+  { "SINCE", N_ ("when it was acquired"), AGL_CUT_NEVER, FALSE, TRUE, cell_since },
+  { "WAIT", N_ ("how many wait for it"), AGL_CUT_NEVER, TRUE, TRUE, cell_waiters },
+  COLUMN_DIRECTORY,
+  { "REASON", N_ ("what it was acquired for"), AGL_CUT_END, FALSE, TRUE, cell_reason },
+  { "COMMAND", N_ ("the command's name"), AGL_CUT_END, FALSE, FALSE, cell_command },
+  { "SESSION", N_ ("the session, as its holder says"), AGL_CUT_END, FALSE, FALSE, cell_session },
+  { "EXPIRES", N_ ("when it ends by itself"), AGL_CUT_NEVER, FALSE, FALSE, cell_expires },
+  { NULL },
+};
+
+const AglColumn agl_occupant_columns[] = {
+  { "PID", N_ ("the process"), AGL_CUT_NEVER, TRUE, TRUE, cell_pid },
+  { "USER", N_ ("whose it is"), AGL_CUT_NEVER, FALSE, TRUE, cell_user },
+  { "COMMAND", N_ ("the command's name"), AGL_CUT_END, FALSE, TRUE, cell_command },
+  { "AGENT", N_ ("which known agent it is"), AGL_CUT_END, FALSE, TRUE, cell_agent },
+  { "LOCK", N_ ("number of the lock that it holds there"), AGL_CUT_NEVER, TRUE, TRUE, cell_lock },
+  { "CWD", N_ ("its working directory"), AGL_CUT_START, FALSE, TRUE, cell_cwd },
+  { "UID", N_ ("whose it is, as a number"), AGL_CUT_NEVER, TRUE, FALSE, cell_uid },
+  { NULL },
+};

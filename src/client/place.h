@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+#include <gio/gio.h>
+#include <gio/gunixfdlist.h>
+
+/* The DIR of a command line, made absolute; NULL is the working directory, "" stays empty. No symlink or ".."
+ * is resolved: that is the service's, which sees what the kernel sees. Any bytes; caller frees.
+ * Errors: AGL_EXIT_ERROR. */
+char *agl_place_absolute (const char *argument, GError **error);
+
+/* @path as a D-Bus string. Where it is not UTF-8 it cannot be one: then the string is empty and the option
+ * directory-fd is added to @options, its descriptor to *@fds (made when needed). Static or @path itself. */
+const char *agl_place_to_bus (const char *path, GVariantBuilder *options, GUnixFDList **fds, GError **error);
+
+/* For methods that take a directory by name alone. Errors: AGL_EXIT_ERROR when @path is not UTF-8. */
+gboolean agl_place_check_name (const char *path, GError **error);
+
+/* For people: escaped; with @home (NULL: not) in front shortened to ~. Caller frees. */
+char *agl_place_display (const char *path, const char *home);

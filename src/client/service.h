@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+#include <gio/gio.h>
+#include <gio/gunixfdlist.h>
+
+#include "client/options.h"
+
+/* An instance of the service, as a client sees it: one connection, through a bus or directly. */
+typedef struct
+{
+  GDBusConnection *connection;
+  const char *bus_name; /* NULL on a direct socket, where nobody else is; static */
+  char *door;           /* for messages: "unix:path=/run/user/1000/agentctl-locks/bus" */
+  gboolean interactive; /* a person is there who may be asked for a password */
+} AglService;
+
+void agl_service_free (AglService *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglService, agl_service_free)
+
+/* Answers to calls that do not wait come at once; a service that takes longer than this is stuck. */
+#define AGL_CALL_TIMEOUT_MSEC 25000
+
+/* With a person to ask, polkit's question included. */
+#define AGL_INTERACTIVE_TIMEOUT_MSEC (5 * 60 * 1000)
+
+/* Finds the instance that @where and the environment mean: what was named; else the system's when there is
+ * one; else the user's. @may_start: start the user's instance where none runs and no bus would start it.
+ * Blocks, for a bounded time. Errors: AGL_EXIT_ERROR with AGL_EXIT_NO_SERVICE, saying what was tried. */
+AglService *agl_service_find (const AglWhere *where, gboolean may_start, GError **error);
+
+/* Finds it again after it went away, giving it time to come back by itself before starting one. Iterates the
+ * default main context meanwhile. @limit_msec: -1 for as long as it takes; then nothing is started. */
+AglService *agl_service_find_again (const AglWhere *where, gint limit_msec, GError **error);
+
+/* The connection to @address, bounded in time also where the other end accepts and then keeps silent.
+ * @bus_name: NULL for a direct socket, whose other end is the service itself. */
+AglService *agl_service_connect (const char *address, const char *bus_name, GError **error);
+
+/* Starts the user's instance, as a process of its own that outlives this one, and waits until it says that it
+ * is ready. Errors: AGL_EXIT_ERROR with AGL_EXIT_NO_SERVICE and what it said on its way out. */
+gboolean agl_service_start (const char *runtime_dir, GError **error);
+
+/* One call that does not wait for a lock. @parameters is consumed; @fds may be NULL.
+ * Errors: those of the service, stripped of GDBus's prefix; AGL_EXIT_NO_SERVICE when it does not answer. */
+GVariant *agl_service_call (
+    AglService *self, const char *method, GVariant *parameters, GUnixFDList *fds, GError **error);
+
+/* The types that the methods reply with. */
+const GVariantType *agl_service_reply_type (const char *method);
+
+/* All signals of the interface, in the default main context. On the connection's messages this takes effect
+ * before any later call. Returns the id for g_dbus_connection_signal_unsubscribe. */
+guint agl_service_subscribe (AglService *self, GDBusSignalCallback callback, gpointer user_data);
+
+/* Turns an error of a call into one to be shown: the remote prefix off, "does not answer" for a time-out,
+ * which versions are talking past each other for an unknown method. */
+void agl_service_explain_error (AglService *self, GError *error);

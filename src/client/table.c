@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/table.h"
+
+#include <glib/gi18n.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "client/exit-status.h"
+#include "common/text.h"
+
+#define ELLIPSIS "…"
+
+/* A column that is cut keeps at least so much that it still says something. */
+#define MIN_CUT_WIDTH 8
+
+/* Of the heading row; systemd's tables look the same. */
+#define UNDERLINE "\033[4m"
+#define NORMAL    "\033[0m"
+
+static gsize
+char_width (gunichar c)
+{
+  if (g_unichar_iszerowidth (c))
+    return 0;
+  return g_unichar_iswide (c) ? 2 : 1;
+}
+
+gsize
+agl_text_width (const char *text)
+{
+  gsize width = 0;
+
+  for (; *text != '\0'; text = g_utf8_next_char (text))
+    width += char_width (g_utf8_get_char (text));
+  return width;
+}
+
+static char *
+cut_end (const char *text, gsize room)
+{
+  const char *end = text;
+
+  while (*end != '\0' && char_width (g_utf8_get_char (end)) <= room)
+    {
+      room -= char_width (g_utf8_get_char (end));
+      end = g_utf8_next_char (end);
+    }
+  return g_strdup_printf ("%.*s" ELLIPSIS, (int)(end - text), text);
+}
+
+static char *
+cut_start (const char *text, gsize room)
+{
+  gsize width = agl_text_width (text);
+
+  while (*text != '\0' && width > room)
+    {
+      width -= char_width (g_utf8_get_char (text));
+      text = g_utf8_next_char (text);
+    }
+  return g_strconcat (ELLIPSIS, text, NULL);
+}
+
+char *
+agl_text_cut (const char *text, gsize width, AglCut cut)
+{
+  if (agl_text_width (text) <= width || width == 0)
+    return g_strdup (text);
+  switch (cut)
+    {
+    case AGL_CUT_NEVER:
+      return g_strdup (text);
+    case AGL_CUT_END:
+      return cut_end (text, width - 1);
+    case AGL_CUT_START:
+      return cut_start (text, width - 1);
+    }
+  g_return_val_if_reached (NULL);
+}
+
+void
+agl_table_fit (gsize *widths, const AglCut *cuts, gsize n, gsize min, gsize room)
+{
+  gsize sum = 0;
+
+  for (gsize i = 0; i < n; i++)
+    sum += widths[i];
+  while (sum > room)
+    {
+      gsize widest = n;
+
+      for (gsize i = 0; i < n; i++)
+        if (cuts[i] != AGL_CUT_NEVER && widths[i] > min && (widest == n || widths[i] > widths[widest]))
+          widest = i;
+      if (widest == n)
+        return;
+      widths[widest]--;
+      sum--;
+    }
+}
+
+AglScreen
+agl_screen_of_stdout (void)
+{
+  AglScreen screen = { .now_usec = g_get_real_time () };
+  const char *no_colour = g_getenv ("NO_COLOR");
+  const char *columns = g_getenv ("COLUMNS");
+  struct winsize size = { 0 };
+  guint64 width;
+
+  if (isatty (STDOUT_FILENO) == 0)
+    return screen;
+  screen.is_terminal = TRUE;
+  screen.has_colour = (no_colour == NULL || *no_colour == '\0') && g_strcmp0 (g_getenv ("TERM"), "dumb") != 0;
+  screen.home = g_get_home_dir ();
+  if (columns != NULL && g_ascii_string_to_unsigned (columns, 10, 1, G_MAXUSHORT, &width, NULL))
+    screen.width = (gsize)width;
+  else if (ioctl (STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+    screen.width = size.ws_col;
+  return screen;
+}
+
+static const AglColumn *
+find_column (const AglColumn *columns, const char *name)
+{
+  for (; columns->name != NULL; columns++)
+    if (g_ascii_strcasecmp (columns->name, name) == 0)
+      return columns;
+  return NULL;
+}
+
+GPtrArray *
+agl_columns_choose (const AglColumn *columns, const char *names, GError **error)
+{
+  g_autoptr (GPtrArray) chosen = g_ptr_array_new ();
+  g_auto (GStrv) parts = NULL;
+
+  if (names == NULL || *names == '+')
+    for (const AglColumn *column = columns; column->name != NULL; column++)
+      if (column->is_usual)
+        g_ptr_array_add (chosen, (gpointer)column);
+  if (names == NULL)
+    return g_steal_pointer (&chosen);
+
+  parts = g_strsplit (names + (*names == '+' ? 1 : 0), ",", -1);
+  for (char **part = parts; *part != NULL; part++)
+    {
+      const AglColumn *column = find_column (columns, *part);
+
+      if (column == NULL)
+        {
+          g_autofree char *shown = agl_text_escape (*part, -1);
+
+          g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_USAGE,
+                       _ ("there is no column “%s”; --output=help lists them"), shown);
+          return NULL;
+        }
+      g_ptr_array_add (chosen, (gpointer)column);
+    }
+  return g_steal_pointer (&chosen);
+}
+
+char *
+agl_columns_help (const AglColumn *columns)
+{
+  GString *out = g_string_new (NULL);
+  gsize width = 0;
+
+  for (const AglColumn *column = columns; column->name != NULL; column++)
+    width = MAX (width, strlen (column->name));
+  for (const AglColumn *column = columns; column->name != NULL; column++)
+    g_string_append_printf (out, "%c %-*s  %s\n", column->is_usual ? '*' : ' ', (int)width, column->name,
+                            _ (column->help));
+  g_string_append (out, _ ("Columns marked * are the usual ones.\n"));
+  return g_string_free (out, FALSE);
+}
+
+static void
+append_row (GString *out, GPtrArray *chosen, char **cells, const gsize *widths)
+{
+  for (guint i = 0; i < chosen->len; i++)
+    {
+      const AglColumn *column = g_ptr_array_index (chosen, i);
+      g_autofree char *text = agl_text_cut (cells[i], widths[i], column->cut);
+      gsize width = agl_text_width (text);
+      int padding = (int)(widths[i] > width ? widths[i] - width : 0);
+
+      if (i > 0)
+        g_string_append_c (out, ' ');
+      if (column->is_number)
+        g_string_append_printf (out, "%*s%s", padding, "", text);
+      else if (i + 1 < chosen->len)
+        g_string_append_printf (out, "%s%*s", text, padding, "");
+      else
+        g_string_append (out, text);
+    }
+}
+
+static char **
+make_cells (GPtrArray *chosen, GVariant *row, const AglScreen *screen)
+{
+  char **cells = g_new0 (char *, chosen->len + 1);
+
+  for (guint i = 0; i < chosen->len; i++)
+    {
+      const AglColumn *column = g_ptr_array_index (chosen, i);
+
+      cells[i] = row == NULL ? g_strdup (column->name) : column->text (row, screen);
+      if (cells[i] == NULL || *cells[i] == '\0')
+        {
+          g_free (cells[i]);
+          cells[i] = g_strdup ("-");
+        }
+    }
+  return cells;
+}
+
+static gsize *
+measure (GPtrArray *chosen, GPtrArray *lines, const AglScreen *screen)
+{
+  gsize *widths = g_new0 (gsize, chosen->len);
+  g_autofree AglCut *cuts = g_new0 (AglCut, chosen->len);
+  gsize gaps = chosen->len - 1;
+
+  for (guint i = 0; i < chosen->len; i++)
+    {
+      cuts[i] = ((const AglColumn *)g_ptr_array_index (chosen, i))->cut;
+      for (guint j = 0; j < lines->len; j++)
+        {
+          char **cells = g_ptr_array_index (lines, j);
+
+          widths[i] = MAX (widths[i], agl_text_width (cells[i]));
+        }
+    }
+  if (screen->width > gaps)
+    agl_table_fit (widths, cuts, chosen->len, MIN_CUT_WIDTH, screen->width - gaps);
+  return widths;
+}
+
+char *
+agl_table_format (GPtrArray *chosen, GVariant *rows, gboolean headings, const AglScreen *screen)
+{
+  g_autoptr (GPtrArray) lines = g_ptr_array_new_with_free_func ((GDestroyNotify)g_strfreev);
+  g_autofree gsize *widths = NULL;
+  GString *out = g_string_new (NULL);
+
+  if (g_variant_n_children (rows) == 0)
+    return g_string_free (out, FALSE);
+  if (headings)
+    g_ptr_array_add (lines, make_cells (chosen, NULL, screen));
+  for (gsize i = 0; i < g_variant_n_children (rows); i++)
+    {
+      g_autoptr (GVariant) row = g_variant_get_child_value (rows, i);
+
+      g_ptr_array_add (lines, make_cells (chosen, row, screen));
+    }
+  widths = measure (chosen, lines, screen);
+  for (guint i = 0; i < lines->len; i++)
+    {
+      gboolean underlined = i == 0 && headings && screen->has_colour;
+
+      g_string_append (out, underlined ? UNDERLINE : "");
+      append_row (out, chosen, g_ptr_array_index (lines, i), widths);
+      g_string_append (out, underlined ? NORMAL "\n" : "\n");
+    }
+  return g_string_free (out, FALSE);
+}

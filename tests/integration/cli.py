@@ -1,0 +1,408 @@
+# SPDX-License-Identifier: MIT
+"""agentctl-locks, the command line: what scripts and people hold on to."""
+import json
+import os
+import signal
+import subprocess
+
+import harness
+from harness import both_doors, lines_of, until
+
+KEYS = {"id", "directory", "kind", "pid", "uid", "command", "shared", "subtree", "follow-cwd", "cwd", "acquired-at",
+        "acquired-by", "waiters"}
+
+
+@both_doors
+class Run(harness.Case):
+    def test_it_becomes_the_command(self):
+        place = self.directory()
+        process = self.start_command_line("run", place, "--", "sh", "-c", "echo $$; pwd; exec sleep 1000")
+        lines = lines_of(process)
+        until(lambda: len(lines()) >= 2, "the pid that the command prints")
+        self.assertEqual(lines(), [str(process.pid), place])
+        locks = self.me.list()
+        self.assertEqual([(lock["pid"], lock["directory"]) for lock in locks], [(process.pid, place)])
+        process.kill()
+        self.me.wait_released(locks[0]["id"], "exited")
+
+    def test_it_takes_the_working_directory(self):
+        place = self.directory()
+        done = self.command_line("run", "--", "pwd", cwd=place)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, place + "\n", ""))
+        lock = self.me.wait_signal("LockAcquired").id
+        self.me.wait_released(lock, "exited")
+
+    def test_it_exits_as_the_command_does(self):
+        place = self.directory()
+        for status in (0, 1, 75, 255):
+            self.assertEqual(self.command_line("run", place, "--", "sh", "-c", f"exit {status}").returncode, status)
+        self.assertEqual(self.command_line("run", place, "--", "sh", "-c", "kill -TERM $$").returncode,
+                         -signal.SIGTERM)
+        self.assertEqual(self.command_line("run", place, "--", f"{place}/missing").returncode, 127)
+        with open(f"{place}/text", "w", encoding="ascii") as file:
+            file.write("no program\n")
+        self.assertEqual(self.command_line("run", place, "--", f"{place}/text").returncode, 126)
+
+    def test_a_command_that_cannot_be_run_leaves_no_lock(self):
+        place = self.directory()
+        self.command_line("run", place, "--", f"{place}/missing")
+        told = self.me.wait_signal("LockReleased")
+        self.assertIn(told.reason, ("exited", "released"))
+        self.assertEqual(self.me.list(), [])
+
+    def test_held_is_75_and_names_the_holder(self):
+        place = self.directory()
+        agent, _ = self.holder(place)
+        done = self.command_line("run", place, "--", "touch", f"{place}/ran")
+        self.assertEqual(done.returncode, 75)
+        for word in (place, str(agent.pid), "test-agent"):
+            self.assertIn(word, done.stderr)
+        self.assertFalse(os.path.exists(f"{place}/ran"))
+
+    def test_the_status_of_a_conflict_can_be_chosen(self):
+        place = self.directory()
+        self.holder(place)
+        self.assertEqual(self.command_line("run", "-E", "3", place, "--", "true").returncode, 3)
+        self.assertEqual(self.command_line("run", "--conflict-exit-code=4", place, "--", "true").returncode, 4)
+
+    def test_the_texts(self):
+        place = self.directory()
+        process = self.start_command_line("run", "--agent=A", "--session=S", "--reason=R", place, "--", "sleep", "1000")
+        told = self.me.wait_signal("LockAcquired")
+        self.assertEqual((told.lock["agent"], told.lock["session"], told.lock["reason"]), ("A", "S", "R"))
+        process.kill()
+
+    def test_it_waits_its_turn(self):
+        place = self.directory()
+        agent, lock = self.holder(place)
+        process = self.start_command_line("run", "--wait", place, "--", "sh", "-c", "echo mine; exec sleep 1000")
+        self.me.wait_signal("LockChanged", lock, lambda s: s.changed.get("waiters") == 1)
+        agent.kill()
+        lines = lines_of(process)
+        until(lambda: "mine" in lines(), lambda: f"its turn; it said {lines()}")
+        self.assertEqual([b["pid"] for b in self.me.list()], [process.pid])
+
+    def test_it_waits_no_longer_than_told(self):
+        place = self.directory()
+        self.holder(place)
+        self.assertEqual(self.command_line("run", "--wait=0.2", place, "--", "true").returncode, 75)
+
+    def test_it_passes_nothing_on(self):
+        """The command gets its arguments, environment and descriptors as they were."""
+        place = self.directory()
+        done = self.command_line("run", place, "--", "sh", "-c", 'echo "$1|$2|$FOO"; ls /proc/self/fd | wc -l', "x",
+                                 "a b", "--json", environment={"FOO": "bar"})
+        plain = subprocess.run(["sh", "-c", "ls /proc/self/fd | wc -l"], stdin=subprocess.DEVNULL, check=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
+        self.assertEqual(done.stdout, "a b|--json|bar\n" + plain.stdout)
+
+
+@both_doors
+class Commands(harness.Case):
+    def test_acquire_for_a_script(self):
+        place = self.directory()
+        agent = self.agent(place)
+        done = self.command_line("acquire", f"--pid={agent.pid}", place)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        lock = self.me.list()[0]
+        self.assertEqual((lock["pid"], lock["directory"]), (agent.pid, place))
+        self.assertIn(str(lock["id"]), done.stdout)
+        agent.kill()
+        self.me.wait_released(lock["id"], "exited")
+
+    def test_acquire_as_json_is_the_lock(self):
+        place = self.directory()
+        agent = self.agent(place)
+        done = self.command_line("acquire", "--json", f"--pid={agent.pid}", place)
+        self.assertEqual(json.loads(done.stdout)["id"], self.me.list()[0]["id"])
+
+    def test_acquire_refused(self):
+        place = self.directory()
+        self.holder(place)
+        other = self.agent(place)
+        self.assertEqual(self.command_line("acquire", f"--pid={other.pid}", place).returncode, 75)
+        self.assertEqual(self.command_line("acquire", f"--pid={other.pid}", "--join", place).returncode, 0)
+        self.assertEqual(len(self.me.list()), 2)
+
+    def test_acquire_for_a_process_that_is_elsewhere(self):
+        agent = self.agent("/")
+        done = self.command_line("acquire", f"--pid={agent.pid}", self.directory())
+        self.assertEqual(done.returncode, 70)
+        self.assertNotEqual(done.stderr, "")
+        done = self.command_line("acquire", f"--pid={agent.pid}", "--no-follow-cwd", self.directory())
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_claim_and_release(self):
+        place = self.directory()
+        done = self.command_line("claim", "--reason=hands off", "--ttl=3600", place)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        lock = self.me.list()[0]
+        self.assertEqual((lock["kind"], lock["directory"], lock["reason"]), ("manual", place, "hands off"))
+        self.assertAlmostEqual(lock["expires-at"] - lock["acquired-at"], 3600 * 1_000_000, delta=1_000_000)
+        done = self.command_line("release", cwd=place)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.me.wait_released(lock["id"], "released")
+        self.assertEqual(self.command_line("release", place).returncode, 70)
+
+    def test_release_by_id_and_by_force(self):
+        place = self.directory()
+        _, lock = self.holder(place)
+        self.assertNotEqual(self.command_line("release", f"--id={lock}").returncode, 0)
+        self.assertEqual(self.me.lock(lock)["id"], lock)
+        self.assertEqual(self.command_line("release", f"--id={lock}", "--force").returncode, 0)
+        self.me.wait_released(lock, "forced")
+
+    def test_a_script_releases_its_own(self):
+        place = self.directory()
+        script = ('"$LOCKS" acquire --address="$ADDRESS" --pid=$$ . >/dev/null && '
+                  '"$LOCKS" release --address="$ADDRESS" . && echo done')
+        out = subprocess.run(
+            ["sh", "-c", script], cwd=place, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            encoding="utf-8", timeout=harness.LIMIT, env={
+                **self.service.environment, "ADDRESS": self.service.address(self.door),
+                "LOCKS": os.path.join(harness.BUILD, "src", "client", "agentctl-locks")})
+        self.assertIn("done", out.stdout)
+        self.assertEqual(self.me.wait_signal("LockReleased").reason, "released")
+
+    def test_list(self):
+        place = self.directory()
+        agent, lock = self.holder(place, agent="Tester")
+        for arguments in (["list"], ["list", "--no-legend"]):
+            done = self.command_line(*arguments)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            for word in (place, str(agent.pid)):
+                self.assertIn(word, done.stdout)
+        self.assertEqual(len(self.command_line("list", "--no-legend").stdout.splitlines()), 1)
+        self.assertNotIn("\x1b", self.command_line("list").stdout, "no colour where there is no terminal")
+
+    def test_list_is_what_no_command_means(self):
+        self.holder(self.directory())
+        environment = {"AGENTCTL_LOCKS_ADDRESS": self.service.address(self.door)}
+        self.assertEqual(self.command_line(address=False, environment=environment).stdout,
+                         self.command_line("list").stdout)
+
+    def test_list_as_json_has_the_keys_of_the_bus(self):
+        place = self.directory()
+        self.holder(place, agent="A", session="S", reason="R")
+        self.me.acquire(self.directory("claimed"), manual=True, ttl=3600)
+        done = self.command_line("list", "--json")
+        self.assertEqual(json.loads(done.stdout), self.me.list())
+        self.assertEqual({frozenset(lock) for lock in json.loads(done.stdout)},
+                         {frozenset(KEYS | {"agent", "session", "reason"}), frozenset(KEYS | {"expires-at"})})
+
+    def test_list_of_nothing(self):
+        self.assertEqual(json.loads(self.command_line("list", "--json").stdout), [])
+        self.assertEqual(self.command_line("list", "--no-legend").stdout, "")
+
+    def test_list_columns(self):
+        place = self.directory()
+        agent, _ = self.holder(place)
+        done = self.command_line("list", "--no-legend", "--output=pid,directory")
+        self.assertEqual(done.stdout.split(), [str(agent.pid), place])
+        done = self.command_line("list", "-o", "colour")
+        self.assertEqual(done.returncode, 64)
+        self.assertIn("colour", done.stderr)
+
+    def test_a_hostile_directory_is_listed_harmlessly(self):
+        place = self.directory("a\nb\x1b[31m\u202e")
+        self.me.acquire(place, manual=True, reason="x\ny\x1b]0;z\a")
+        done = self.command_line("list")
+        self.assertEqual(len(done.stdout.splitlines()), 2)
+        for character in ("\x1b", "\u202e", "\a"):
+            self.assertNotIn(character, done.stdout)
+
+    def test_check(self):
+        place = self.directory()
+        done = self.command_line("check", place)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(json.loads(self.command_line("check", "--json", place).stdout),
+                         {"free": True, "blockers": []})
+        agent, _ = self.holder(place)
+        done = self.command_line("check", cwd=place)
+        self.assertEqual(done.returncode, 75)
+        self.assertIn(str(agent.pid), done.stdout + done.stderr)
+        self.assertEqual(json.loads(self.command_line("check", "--json", place).stdout),
+                         {"free": False, "blockers": self.me.list()})
+        self.assertEqual(self.command_line("check", "--quiet", place).stdout, "")
+
+    def test_wait(self):
+        place = self.directory()
+        self.assertEqual(self.command_line("wait", place).returncode, 0)
+        agent, _ = self.holder(place)
+        self.assertEqual(self.command_line("wait", "--wait=0.2", place).returncode, 75)
+        process = self.start_command_line("wait", place)
+        agent.kill()
+        until(lambda: process.poll() is not None, "its end")
+        self.assertEqual(process.returncode, 0)
+        self.assertEqual(self.me.list(), [], "it only waited")
+
+    def test_monitor(self):
+        process = self.start_command_line("monitor", "--json")
+        lines = lines_of(process)
+        seen = []
+
+        def events():
+            seen[:] = [json.loads(line) for line in lines()]
+            return {event["event"] for event in seen} >= {"LockAcquired", "LockReleased"}
+        number = 0
+        # It takes a moment until it listens: go on until it has seen one come and go.
+        while True:
+            number += 1
+            place = self.directory(f"project-{number}")
+            agent, _ = self.holder(place)
+            agent.die()
+            try:
+                until(events, "events", limit=1)
+                break
+            except AssertionError:
+                self.assertLess(number, harness.LIMIT)
+        acquired = next(event for event in seen if event["event"] == "LockAcquired")
+        released = next(event for event in seen if event["event"] == "LockReleased" and event["id"] == acquired["id"])
+        self.assertEqual(set(acquired), {"at", "event", "id", "directory", "pid", "lock"})
+        self.assertEqual(set(released), {"at", "event", "id", "directory", "pid", "release", "lock"})
+        self.assertEqual(released["release"], "exited")
+        self.assertEqual(set(acquired["lock"]), KEYS)
+        process.send_signal(signal.SIGINT)
+
+    def test_occupants(self):
+        place = self.directory()
+        agent, lock = self.holder(place)
+        done = self.command_line("occupants", "--json", place)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = json.loads(done.stdout)
+        self.assertEqual([(one["pid"], one["lock"], one["cwd"]) for one in found], [(agent.pid, lock, place)])
+        self.assertEqual(set(found[0]), {"pid", "uid", "command", "cwd", "agent", "lock"})
+
+    def test_transfer(self):
+        place = self.directory()
+        first, second = self.agent(place), self.agent(place)
+        done = self.command_line("acquire", f"--pid={first.pid}", "--json", place)
+        lock = json.loads(done.stdout)["id"]
+        done = self.command_line("transfer", f"--id={lock}", f"--pid={second.pid}", "--force")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.me.lock(lock)["pid"], second.pid)
+
+
+@both_doors
+class Wrong(harness.Case):
+    def test_usage_is_64(self):
+        with self.nothing_changes():
+            for arguments in (["frobnicate"], ["list", "--colour"], ["list", "surplus"], ["run"], ["run", "."],
+                              ["run", "--"], ["acquire", "a", "b"], ["acquire", "--pid=banana"], ["acquire", "--pid=0"],
+                              ["claim", "--ttl=soon"], ["list", "--wait"], ["release", "--id=x"],
+                              ["run", "-E", "999", "--", "true"], ["acquire", "--pid=1", "--join", "--steal"],
+                              ["transfer"], ["monitor", "surplus"]):
+                with self.subTest(arguments=arguments):
+                    done = self.command_line(*arguments)
+                    self.assertEqual(done.returncode, 64, done.stderr)
+                    self.assertNotEqual(done.stderr.strip(), "")
+                    self.assertEqual(done.stdout, "")
+
+    def test_a_directory_that_is_none_is_70(self):
+        with self.nothing_changes():
+            for command in (["claim"], ["check"], ["release"], ["wait"]):
+                with self.subTest(command=command):
+                    done = self.command_line(*command, self.directory() + "/missing")
+                    self.assertEqual(done.returncode, 70, done.stderr)
+                    self.assertIn("missing", done.stderr)
+
+    def test_help(self):
+        done = self.command_line("--help", address=False)
+        self.assertEqual(done.returncode, 0)
+        for command in ("run", "acquire", "claim", "release", "list", "check", "wait", "monitor", "transfer",
+                        "occupants"):
+            self.assertIn(command, done.stdout)
+            self.assertEqual(self.command_line(command, "--help", address=False).returncode, 0)
+
+    def test_version(self):
+        done = self.command_line("--version", address=False)
+        self.assertEqual(done.returncode, 0)
+        self.assertIn(self.me.get("Version"), done.stdout)
+
+    def test_no_service_is_69(self):
+        done = self.command_line("list", f"--address=unix:path={self.service.root}/nothing-here", address=False)
+        self.assertEqual(done.returncode, 69)
+        self.assertIn("nothing-here", done.stderr)
+
+    def test_not_permitted_is_77(self):
+        if os.geteuid() == 0:
+            command = ["setpriv", f"--reuid={harness.NOBODY}", f"--regid={harness.NOBODY}", "--clear-groups"]
+            service = harness.Service(uid=harness.NOBODY)
+        else:
+            command, service = [], harness.Service()
+        self.addCleanup(service.cleanup)
+        service.start()
+        done = subprocess.run(
+            [*command, os.path.join(harness.BUILD, "src", "client", "agentctl-locks"), "acquire",
+             f"--address={service.address(self.door)}", "--pid=1", "--no-follow-cwd", f"{service.root}/work"],
+            env=service.environment, check=False, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8",
+            timeout=harness.LIMIT)
+        self.assertEqual(done.returncode, 77, done.stderr)
+        service.stop()
+
+
+class StartsTheService(harness.Case):
+    """Where none runs, the command line starts the user's own, on the direct socket."""
+
+    autostart = False
+    bus = False
+
+    def setUp(self):
+        super().setUp()
+        del self.service.environment["DBUS_SESSION_BUS_ADDRESS"]
+        self.service.runtime = f"{self.service.root}/xdg/agentctl-locks"
+
+    def daemons(self):
+        found = []
+        for pid in os.listdir("/proc"):
+            if not pid.isdigit():
+                continue
+            try:
+                with open(f"/proc/{pid}/environ", "rb") as file:
+                    ours = os.fsencode(self.service.root) in file.read()
+                with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+                    if ours and file.read().startswith("agentctl-locksd"):
+                        found.append(int(pid))
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue
+        return found
+
+    def tearDown(self):
+        for pid in self.daemons():
+            os.kill(pid, signal.SIGTERM)
+        until(lambda: self.daemons() == [] or self._reap(), "the end of what was started")
+        super().tearDown()
+
+    @staticmethod
+    def _reap():
+        try:
+            os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            pass
+
+    def test_at_the_first_command(self):
+        place = self.directory()
+        self.assertEqual(self.daemons(), [])
+        done = self.command_line("claim", place, address=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(len(self.daemons()), 1)
+        done = self.command_line("list", "--json", address=False)
+        self.assertEqual([lock["directory"] for lock in json.loads(done.stdout)], [place])
+        self.assertEqual(len(self.daemons()), 1, "the second command found it")
+
+    def test_many_at_once_start_one(self):
+        places = [self.directory(f"project-{number}") for number in range(8)]
+        program = os.path.join(harness.BUILD, "src", "client", "agentctl-locks")
+        processes = [subprocess.Popen([program, "claim", place], env=self.service.environment,
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                     for place in places]
+        for process in processes:
+            _, err = process.communicate(timeout=harness.LIMIT)
+            self.assertEqual(process.returncode, 0, err)
+        done = self.command_line("list", "--json", address=False)
+        self.assertEqual(sorted(lock["directory"] for lock in json.loads(done.stdout)), sorted(places))
+        self.assertEqual(len(self.daemons()), 1)
+
+
+if __name__ == "__main__":
+    harness.main()

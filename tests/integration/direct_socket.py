@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: MIT
+"""The direct socket against those who do not speak D-Bus, or speak it badly; and as a bus of one."""
+import os
+import random
+import struct
+import subprocess
+
+import gi
+
+gi.require_version("Gio", "2.0")
+from gi.repository import Gio, GLib  # noqa: E402
+
+import harness
+
+
+def call_message(method, body=None):
+    message = Gio.DBusMessage.new_method_call(None, harness.PATH, harness.NAME, method)
+    message.set_serial(1)
+    if body is not None:
+        message.set_body(body)
+    blob = message.to_blob(Gio.DBusCapabilityFlags.UNIX_FD_PASSING)
+    return bytes(blob)
+
+
+class Malformed(harness.Case):
+    door = "direct"
+    bus = False
+    arguments = ("--no-bus",)
+
+    def setUp(self):
+        super().setUp()
+        self.place = self.directory()
+        self.agent_there, self.lock = self.holder(self.place)
+        self.bystander = self.client()
+
+    def unharmed(self):
+        """The daemon lives, what was held is held, others are served."""
+        self.assertIsNone(self.service.process.poll())
+        self.assertEqual([lock["id"] for lock in self.bystander.list()], [self.lock])
+        agent, other = self.holder(self.directory("another"))
+        self.me.wait_signal("LockAcquired", other)
+        agent.die()
+        self.me.wait_released(other, "exited")
+
+    def hung_up_on(self, *pieces, enter=True):
+        with harness.stream(self.service.socket) as wire:
+            if enter:
+                wire.enter()
+            for piece in pieces:
+                try:
+                    wire.send(piece)
+                except (BrokenPipeError, ConnectionResetError):
+                    break
+            self.assertTrue(wire.closed())
+
+    def test_no_handshake(self):
+        self.hung_up_on(b"GET / HTTP/1.0\r\n\r\n", enter=False)
+        self.unharmed()
+
+    def test_a_handshake_with_no_end(self):
+        self.hung_up_on(b"\0AUTH " + b"x" * (1 << 20), enter=False)
+        self.unharmed()
+
+    def test_binary_in_the_handshake(self):
+        self.hung_up_on(b"\0" + bytes(range(256)) * 64 + b"\r\n" * 20, enter=False)
+        self.unharmed()
+
+    def test_silence(self):
+        """A client that connects and says nothing, and one that stops in the middle, keep nobody waiting."""
+        with harness.stream(self.service.socket), harness.stream(self.service.socket) as half:
+            half.send(b"\0AUTH EXT")
+            with harness.stream(self.service.socket) as late:
+                late.enter()
+                late.send(call_message("List")[:10])
+                self.unharmed()
+
+    def test_random_bytes(self):
+        seed = random.SystemRandom().getrandbits(32)
+        chance = random.Random(seed)
+        for _ in range(50):
+            with harness.stream(self.service.socket) as wire:
+                wire.enter()
+                try:
+                    wire.send(chance.randbytes(chance.randrange(16, 4096)))
+                except (BrokenPipeError, ConnectionResetError):
+                    pass
+        try:
+            self.unharmed()
+        except AssertionError as error:
+            raise AssertionError(f"with seed {seed}: {error}") from error
+
+    def test_a_wrong_byte_order(self):
+        self.hung_up_on(b"x" + call_message("List")[1:])
+        self.unharmed()
+
+    def test_a_length_beyond_the_limit(self):
+        blob = call_message("List")
+        for length in (0x08000001, 0x7FFFFFFF, 0xFFFFFFFF):
+            self.hung_up_on(blob[:4] + struct.pack("<I", length) + blob[8:])
+            self.hung_up_on(blob[:12] + struct.pack("<I", length) + blob[16:])
+        self.unharmed()
+
+    def test_bits_flipped_in_a_valid_message(self):
+        """Every byte of a real call, each bit of it wrong once. Whatever it means then, nobody is harmed."""
+        body = GLib.Variant("(sa{sv})", (self.place, harness.options(reason="x", ttl=60, manual=True)))
+        blob = call_message("Acquire", body)
+        for position in range(len(blob)):
+            for bit in (0, 4, 7):
+                broken = bytearray(blob)
+                broken[position] ^= 1 << bit
+                with harness.stream(self.service.socket) as wire:
+                    wire.enter()
+                    wire.send(bytes(broken))
+        self.assertIsNone(self.service.process.poll())
+        # A flip may have made another valid call (another text, another time); none may touch what is held.
+        self.assertEqual(self.bystander.lock(self.lock)["pid"], self.agent_there.pid)
+
+    def test_cut_off_in_the_middle(self):
+        blob = call_message("Acquire", GLib.Variant("(sa{sv})", (self.place, {})))
+        for end in range(1, len(blob), 3):
+            with harness.stream(self.service.socket) as wire:
+                wire.enter()
+                wire.send(blob[:end])
+        self.unharmed()
+
+    def test_hanging_up_without_reading_the_answer(self):
+        for _ in range(50):
+            with harness.stream(self.service.socket) as wire:
+                wire.enter()
+                wire.send(call_message("List", GLib.Variant("(a{sv})", ({},))))
+        self.unharmed()
+
+    def test_messages_that_are_no_calls(self):
+        """Replies to nothing, errors to nothing, signals: no answer, no harm."""
+        client = self.client()
+        for kind in (Gio.DBusMessageType.METHOD_RETURN, Gio.DBusMessageType.ERROR):
+            message = Gio.DBusMessage()
+            message.set_message_type(kind)
+            message.set_reply_serial(4711)
+            if kind == Gio.DBusMessageType.ERROR:
+                message.set_error_name("org.example.Error")
+            client.connection.send_message(message, Gio.DBusSendMessageFlags.NONE)
+        client.connection.emit_signal(None, "/", "org.example.Signal", "Boo", None)
+        client.connection.flush_sync(None)
+        self.assertEqual(client.get("LockCount"), 1)
+        self.unharmed()
+
+    def test_descriptors_that_nobody_asked_for(self):
+        client = self.client()
+        with open("/dev/null", "rb") as file:
+            for _ in range(200):
+                client.call("List", {}, fds=[file.fileno()] * 16)
+        before = len(os.listdir(f"/proc/{self.service.process.pid}/fd"))
+        with open("/dev/null", "rb") as file:
+            for _ in range(200):
+                client.call("List", {}, fds=[file.fileno()] * 16)
+        self.assertLessEqual(len(os.listdir(f"/proc/{self.service.process.pid}/fd")), before + 16)
+        self.unharmed()
+
+    def test_connections_leave_nothing_behind(self):
+        for _ in range(20):
+            self.client().close()
+        harness.until(lambda: len(os.listdir(f"/proc/{self.service.process.pid}/fd")) < 60, "closed descriptors")
+        before = len(os.listdir(f"/proc/{self.service.process.pid}/fd"))
+        for _ in range(200):
+            client = harness.Client(self.service.address("direct"), "direct")
+            client.close()
+        harness.until(lambda: len(os.listdir(f"/proc/{self.service.process.pid}/fd")) <= before + 4,
+                      "the same number of descriptors as before")
+        self.unharmed()
+
+
+class BusOfOne(harness.Case):
+    """Bus clients on the direct socket, unchanged."""
+
+    door = "direct-bus"
+    bus = False
+    arguments = ("--no-bus",)
+
+    def bus_call(self, method, args=None):
+        return self.me.connection.call_sync(
+            "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", method, args, None,
+            Gio.DBusCallFlags.NONE, -1, None).unpack()
+
+    def test_the_opening_calls(self):
+        self.assertTrue(self.me.connection.get_unique_name().startswith(":"))
+        self.assertEqual(self.bus_call("NameHasOwner", GLib.Variant("(s)", (harness.NAME,))), (True,))
+        owner = self.bus_call("GetNameOwner", GLib.Variant("(s)", (harness.NAME,)))[0]
+        self.assertTrue(owner.startswith(":"))
+        self.assertIn(harness.NAME, self.bus_call("ListNames")[0])
+        self.assertEqual(len(self.bus_call("GetId")[0]), 32)
+        credentials = self.bus_call("GetConnectionCredentials", GLib.Variant("(s)", (harness.NAME,)))[0]
+        self.assertEqual(credentials["ProcessID"], self.service.process.pid)
+
+    def test_signals_reach_those_who_asked(self):
+        agent, lock = self.holder(self.directory())
+        self.me.wait_signal("LockAcquired", lock)
+        agent.kill()
+        self.me.wait_released(lock, "exited")
+
+    def test_the_same_table_behind_it(self):
+        agent = self.agent(self.directory("one"), door="direct")
+        lock = agent.acquire(self.directory("one"))
+        self.assertEqual(self.me.lock(lock)["pid"], agent.pid)
+        other = self.agent(self.directory("one"))
+        self.refused("Held", other.acquire, self.directory("one"))
+
+    def test_busctl(self):
+        """busctl as pasted: a call, a property, and what it lists."""
+        address = f"--address={self.service.address('direct')}"
+
+        def busctl(*arguments):
+            return subprocess.run(["busctl", address, *arguments], env=self.service.environment, check=True,
+                                  stdout=subprocess.PIPE, encoding="utf-8", timeout=harness.LIMIT).stdout
+        out = busctl("call", harness.NAME, harness.PATH, harness.NAME, "List", "a{sv}", "0")
+        self.assertEqual(out.strip(), "aa{sv} 0")
+        self.assertEqual(busctl("get-property", harness.NAME, harness.PATH, harness.NAME, "Scope").strip(), 's "user"')
+        self.assertIn(".Acquire", busctl("introspect", harness.NAME, harness.PATH))
+
+    def test_gdbus(self):
+        out = subprocess.run(
+            ["gdbus", "call", "--address", self.service.address("direct"), "--dest", harness.NAME, "--object-path",
+             harness.PATH, "--method", harness.NAME + ".List", "{}"], env=self.service.environment, check=True,
+            stdout=subprocess.PIPE, encoding="utf-8", timeout=harness.LIMIT).stdout
+        self.assertEqual(out.strip(), "(@aa{sv} [],)")
+
+
+if __name__ == "__main__":
+    harness.main()

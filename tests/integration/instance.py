@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: MIT
+"""The service as a process: its doors, its folders, one at a time, restarts."""
+import os
+import signal
+import subprocess
+
+import harness
+from harness import both_doors, until
+
+
+class Alone(harness.Case):
+    """One table a user."""
+
+    def end_of(self, process):
+        until(lambda: process.poll() is not None, "its end")
+        return process.returncode
+
+    def test_a_second_one_refuses_and_names_the_first(self):
+        _, lock = self.holder(self.directory())
+        second = self.service.launch()
+        self.assertNotEqual(self.end_of(second), 0)
+        self.assertIn(str(self.service.process.pid), self.service.log())
+        self.assertEqual(self.me.lock(lock)["id"], lock, "the first has not noticed")
+        self.client("direct").get("Version")
+
+    def test_a_second_one_without_the_bus_refuses_too(self):
+        second = self.service.launch("--no-bus")
+        self.assertNotEqual(self.end_of(second), 0)
+        self.assertIn(str(self.service.process.pid), self.service.log())
+
+    def test_a_second_one_starts_where_the_first_was_killed(self):
+        _, lock = self.holder(self.directory())
+        self.service.kill()
+        self.service.start()
+        self.assertEqual(self.client("direct").lock(lock)["id"], lock)
+
+    def test_replace(self):
+        place = self.directory()
+        agent, lock = self.holder(place)
+        first = self.service.process
+        self.service.process = self.service.launch("--replace")
+        self.assertEqual(self.end_of(first), 0)
+        self.service.wait_ready()
+        me = self.client("direct")
+        self.assertEqual(me.lock(lock)["pid"], agent.pid)
+        self.me.drain()
+        self.assertEqual(self.me.released(), [])
+        agent.kill()
+        me.wait_released(lock, "exited")
+
+    def test_replace_where_there_is_nothing_to_replace(self):
+        self.service.stop()
+        self.service.start("--replace")
+        self.client().get("Version")
+
+    def test_other_folders_are_another_instance(self):
+        other = harness.Service(bus=False, arguments=["--no-bus"])
+        self.addCleanup(other.cleanup)
+        other.start()
+        client = harness.Client(other.address("direct"), "direct")
+        place = self.directory()
+        self.holder(place)
+        self.assertEqual(client.list(), [])
+        client.close()
+        other.stop()
+
+
+class Doors(harness.Case):
+    autostart = False
+
+    def test_without_any_bus(self):
+        self.service.stop_bus()
+        self.service.start()
+        self.use("direct")
+
+    def test_without_an_address_of_a_bus(self):
+        """As over SSH, in cron, in a container: the variable is not even set."""
+        self.service.stop_bus()
+        del self.service.environment["DBUS_SESSION_BUS_ADDRESS"]
+        self.service.start()
+        self.use("direct")
+
+    def test_no_bus_keeps_off_the_bus(self):
+        self.service.arguments.append("--no-bus")
+        self.service.start()
+        self.use("direct")
+        self.assertFalse(self.service.owns_name())
+
+    def test_listen(self):
+        more = [f"{self.service.root}/tmp/one", f"{self.service.root}/tmp/two"]
+        self.service.start(*(f"--listen=unix:path={path}" for path in more))
+        for path in more:
+            client = harness.Client(f"unix:path={path}", "direct")
+            self.clients.append(client)
+            client.acquire(self.directory(os.path.basename(path)), manual=True)
+        self.assertEqual(len(self.client("direct").list()), 2)
+        self.assertEqual(len(self.client("bus").list()), 2)
+        for client in self.clients:
+            client.close()
+        self.service.stop()
+        for path in more:
+            self.assertFalse(os.path.exists(path), "the socket file goes with the service")
+
+    def test_listen_abstract(self):
+        name = f"agl-test-{os.getpid()}"
+        self.service.start(f"--listen=unix:abstract={name}")
+        client = harness.Client(f"unix:abstract={name}", "direct")
+        self.clients.append(client)
+        self.assertEqual(client.list(), [])
+
+    def test_listen_nowhere(self):
+        process = self.service.launch("--listen=unix:path=/nonexistent/folder/socket")
+        until(lambda: process.poll() is not None, "its end")
+        self.assertNotEqual(process.returncode, 0)
+        self.assertIn("/nonexistent/folder/socket", self.service.log())
+
+    def use(self, door):
+        self.door = door
+        self.me = self.client(door)
+        agent, lock = self.holder(self.directory())
+        agent.kill()
+        self.me.wait_released(lock, "exited")
+
+    def test_the_bus_going_away_loses_nothing(self):
+        self.service.start()
+        me = self.client("direct")
+        self.door = "direct"
+        agent, lock = self.holder(self.directory())
+        self.service.stop_bus()
+        self.rounds_pass_on(me)
+        self.assertEqual(me.lock(lock)["pid"], agent.pid)
+        self.service.start_bus()
+        until(self.service.owns_name, "the name on the new bus")
+        self.assertEqual(self.client("bus").lock(lock)["pid"], agent.pid)
+        agent.kill()
+        me.wait_released(lock, "exited")
+
+    def rounds_pass_on(self, client):
+        self.me = client
+        self.rounds_pass()
+
+    def test_a_bus_that_comes_later(self):
+        self.service.stop_bus()
+        self.service.start()
+        _, lock = self.agent_on_direct()
+        self.service.start_bus()
+        until(self.service.owns_name, "the name on the bus")
+        self.assertEqual([b["id"] for b in self.client("bus").list()], [lock])
+
+    def agent_on_direct(self):
+        place = self.directory()
+        agent = self.agent(place, door="direct")
+        return agent, agent.acquire(place)
+
+    def test_its_folders_are_made(self):
+        """The defaults below the environment's folders."""
+        command = [word for word in self.service.command("--no-bus")
+                   if not word.startswith(("--runtime-dir", "--state-dir"))]
+        runtime = f"{self.service.root}/xdg/agentctl-locks"
+        self.service.runtime = runtime
+        self.service.process = self.service.launch(command=command)
+        self.service.arguments.append("--no-bus")
+        self.service.wait_ready()
+        self.assertEqual(os.stat(runtime).st_mode & 0o777, 0o700)
+        self.assertTrue(os.path.isdir(f"{self.service.root}/home/state/agentctl-locks"))
+
+
+class CommandLine(harness.Case):
+    autostart = False
+
+    def run_daemon(self, *arguments):
+        return subprocess.run([self.service.command()[0], *arguments], env=self.service.environment, check=False,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              encoding="utf-8", timeout=harness.LIMIT)
+
+    def test_version(self):
+        done = self.run_daemon("--version")
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stdout, r"agentctl-locks.* \d+\.\d+\.\d+")
+
+    def test_help(self):
+        done = self.run_daemon("--help")
+        self.assertEqual(done.returncode, 0)
+        for option in ("--user", "--system", "--listen", "--no-bus", "--config", "--runtime-dir", "--state-dir",
+                       "--idle-exit", "--replace", "--version"):
+            self.assertIn(option, done.stdout)
+
+    def test_wrong_usage(self):
+        for arguments in (["--colour"], ["surplus"], ["--user", "--system"], ["--user", "--idle-exit=soon"],
+                          ["--user", "--idle-exit=-1"]):
+            with self.subTest(arguments=arguments):
+                done = self.run_daemon(*arguments, f"--runtime-dir={self.service.runtime}",
+                                       f"--state-dir={self.service.state}")
+                self.assertNotEqual(done.returncode, 0)
+                self.assertNotEqual(done.stderr.strip(), "")
+
+    def test_a_configuration_that_is_not_there(self):
+        os.unlink(f"{self.service.root}/config")
+        process = self.service.launch()
+        until(lambda: process.poll() is not None, "its end")
+        self.assertNotEqual(process.returncode, 0)
+        self.assertIn(f"{self.service.root}/config", self.service.log())
+
+    def test_a_configuration_with_nonsense_in_it(self):
+        self.service.configure(CwdGraceSec="banana")
+        process = self.service.launch()
+        until(lambda: process.poll() is not None or os.path.exists(self.service.socket), "its end or its start")
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+        self.assertIn("CwdGraceSec", self.service.log())
+
+    def test_idle_exit(self):
+        self.service.start("--idle-exit=1")
+        process = self.service.process
+        until(lambda: process.poll() is not None, "its end after a second of nothing")
+        self.assertEqual(process.returncode, 0)
+
+    def test_no_idle_exit_while_something_is_held(self):
+        self.service.start("--idle-exit=1")
+        client = self.client("direct")
+        short = client.acquire(self.directory("short"), manual=True, ttl=3)
+        lock = client.acquire(self.directory(), manual=True)
+        client.wait_released(short, "expired")
+        client.close()
+        self.assertIsNone(self.service.process.poll())
+        # Once it is free, the service goes.
+        client = self.client("direct")
+        client.release(id=lock)
+        client.close()
+        process = self.service.process
+        until(lambda: process.poll() is not None, "its end")
+        self.assertEqual(process.returncode, 0)
+
+    def test_activation_by_the_bus(self):
+        """The file that is installed, with the path of this build put in."""
+        with open(f"{self.service.root}/services/{harness.NAME}.service", "w", encoding="utf-8") as file:
+            file.write(f"[D-BUS Service]\nName={harness.NAME}\nExec={' '.join(self.service.command())}\n")
+        self.service.stop_bus()
+        self.service.start_bus()
+        client = self.client("bus")
+        self.assertEqual(client.list(), [])
+        pid = client.connection.call_sync(
+            "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "GetConnectionUnixProcessID",
+            harness.GLib.Variant("(s)", (harness.NAME,)), None, 0, -1, None).unpack()[0]
+        os.kill(pid, signal.SIGTERM)
+        client.close()
+
+
+@both_doors
+class Restart(harness.Case):
+    def again(self):
+        self.service.start()
+        if self.door != "bus":
+            self.me = self.client()
+
+    def test_killed_and_started_again_it_holds_what_it_held(self):
+        place, claimed = self.directory(), self.directory("claimed")
+        agent, lock = self.holder(place, reason="kept")
+        manual = self.me.acquire(claimed, manual=True, ttl=3600, reason="kept too")
+        before = self.me.list()
+        self.service.kill()
+        self.again()
+        self.assertEqual(self.me.list(), before)
+        self.assertEqual(self.me.counters()["restored"], 2)
+        other = self.agent(place)
+        self.refused("Held", other.acquire, place)
+        agent.kill()
+        self.me.wait_released(lock, "exited")
+        self.assertEqual(self.me.release(claimed), 1)
+        self.assertGreater(other.acquire(place), max(lock, manual))
+
+    def test_stopped_cleanly_it_releases_nothing(self):
+        place = self.directory()
+        agent, lock = self.holder(place)
+        self.service.stop()
+        self.again()
+        self.assertEqual(self.me.released(), [])
+        self.assertEqual(self.me.lock(lock)["pid"], agent.pid)
+
+    def test_a_death_meanwhile_is_told_once(self):
+        place = self.directory()
+        agent, lock = self.holder(place)
+        listener = self.client("bus")
+        self.service.kill()
+        agent.die()
+        self.again()
+        # Told on the bus as soon as the service is there; whoever asks finds it free.
+        told = listener.wait_released(lock, "exited")
+        self.assertEqual((told.directory, told.pid), (place, agent.pid))
+        self.assertEqual(self.me.list(), [])
+        listener.drain()
+        self.assertEqual(len(listener.released(lock)), 1)
+        self.service.kill()
+        self.again()
+        listener.drain()
+        self.assertEqual(len(listener.released(lock)), 1, "and not once more")
+
+    def test_a_zombie_meanwhile(self):
+        agent, lock = self.holder(self.directory())
+        listener = self.client("bus")
+        self.service.kill()
+        agent.kill()
+        self.again()
+        listener.wait_released(lock, "exited")
+
+    def test_leaving_meanwhile(self):
+        agent, lock = self.holder(self.directory())
+        listener = self.client("bus")
+        self.service.kill()
+        agent.chdir("/")
+        self.again()
+        listener.wait_released(lock, "left")
+
+    def test_an_end_that_came_meanwhile(self):
+        lock = self.me.acquire(self.directory(), manual=True, ttl=1)
+        listener = self.client("bus")
+        self.service.kill()
+        self.again()
+        listener.wait_released(lock, "expired")
+
+    def test_a_directory_that_went_meanwhile(self):
+        place = self.directory()
+        lock = self.me.acquire(place, manual=True)
+        listener = self.client("bus")
+        self.service.kill()
+        os.rmdir(place)
+        self.again()
+        listener.wait_released(lock, "removed")
+
+    def test_ids_never_repeat(self):
+        seen = []
+        for number in range(5):
+            lock = self.me.acquire(self.directory(), manual=True)
+            self.assertNotIn(lock, seen)
+            self.assertEqual(sorted(seen), seen)
+            seen.append(lock)
+            self.me.release(id=lock)
+            self.service.kill()
+            self.again()
+
+    def test_many(self):
+        locks = [self.me.acquire(self.directory(f"project-{number}"), manual=True) for number in range(100)]
+        agents = [self.holder(self.directory(f"agents-{number}")) for number in range(20)]
+        self.service.kill()
+        self.again()
+        self.assertEqual([lock["id"] for lock in self.me.list()], locks + [lock for _, lock in agents])
+
+
+if __name__ == "__main__":
+    harness.main()

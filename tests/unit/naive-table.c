@@ -1,0 +1,629 @@
+/* SPDX-License-Identifier: MIT */
+#include "naive-table.h"
+
+#define BIT(n) (G_GUINT64_CONSTANT (1) << (n))
+
+void
+naive_init (NaiveTable *self)
+{
+  *self = (NaiveTable){ .failing_directory = -1, .max_locks = G_MAXUINT, .max_waiters = G_MAXUINT };
+  for (guint i = 0; i < G_N_ELEMENTS (self->outsider_at); i++)
+    self->outsider_at[i] = -1;
+  self->told = g_string_new (NULL);
+  self->pending = g_string_new (NULL);
+}
+
+void
+naive_clear (NaiveTable *self)
+{
+  g_string_free (self->told, TRUE);
+  g_string_free (self->pending, TRUE);
+}
+
+/* --- two of them --- */
+
+static gboolean
+same_holder (const NaiveRequest *a, const NaiveRequest *b)
+{
+  return a->holder >= 0 && a->holder == b->holder;
+}
+
+static gboolean
+is_below (const NaiveView *a, const NaiveView *b)
+{
+  for (int i = 0; i < a->n_above; i++)
+    {
+      if (a->above[i] == b->number)
+        return TRUE;
+    }
+  return FALSE;
+}
+
+static gboolean
+conflict (const NaiveRequest *a, const NaiveRequest *b)
+{
+  gboolean both_shared = (a->mode & AGL_MODE_SHARED) != 0 && (b->mode & AGL_MODE_SHARED) != 0;
+  gboolean meet = a->view->number == b->view->number;
+
+  if ((a->mode & AGL_MODE_SUBTREE) != 0 && is_below (b->view, a->view))
+    meet = TRUE;
+  if ((b->mode & AGL_MODE_SUBTREE) != 0 && is_below (a->view, b->view))
+    meet = TRUE;
+  return meet && !both_shared && !same_holder (a, b);
+}
+
+static NaiveLock *
+find_own (NaiveTable *self, const NaiveRequest *request)
+{
+  for (int i = 0; i < self->n_locks; i++)
+    {
+      if (same_holder (&self->locks[i].facts, request)
+          && self->locks[i].facts.view->number == request->view->number)
+        return &self->locks[i];
+    }
+  return NULL;
+}
+
+static gboolean
+has_it_already (NaiveTable *self, const NaiveRequest *request)
+{
+  const NaiveLock *own = find_own (self, request);
+
+  if (own == NULL)
+    return FALSE;
+  if ((request->mode & AGL_MODE_SHARED) == 0 && (own->facts.mode & AGL_MODE_SHARED) != 0)
+    return FALSE;
+  if ((request->mode & AGL_MODE_SUBTREE) != 0 && (own->facts.mode & AGL_MODE_SUBTREE) == 0)
+    return FALSE;
+  return TRUE;
+}
+
+/* --- who waits for whom --- */
+
+static void
+work_out_waiter (NaiveTable *self, NaiveWaiter *waiter, int position)
+{
+  waiter->behind = 0;
+  waiter->served_before_by = 0;
+  if (has_it_already (self, &waiter->request))
+    return;
+
+  for (int i = 0; i < self->n_locks; i++)
+    {
+      if (conflict (&self->locks[i].facts, &waiter->request) && self->locks[i].facts.holder >= 0)
+        waiter->served_before_by |= BIT (self->locks[i].facts.holder);
+    }
+  for (int i = 0; i < position; i++)
+    {
+      const NaiveWaiter *before = &self->waiters[i];
+      guint64 me = waiter->request.holder < 0 ? 0 : BIT (waiter->request.holder);
+
+      if (!conflict (&before->request, &waiter->request) || (before->served_before_by & me) != 0)
+        continue;
+      waiter->behind |= BIT (i);
+      waiter->served_before_by |= before->served_before_by;
+    }
+}
+
+void
+naive_work_out (NaiveTable *self)
+{
+  for (int i = 0; i < self->n_waiters; i++)
+    work_out_waiter (self, &self->waiters[i], i);
+}
+
+gboolean
+naive_is_in_the_way (const NaiveTable *self, const NaiveLock *lock, int position)
+{
+  const NaiveRequest *request = &self->waiters[position].request;
+
+  return !has_it_already ((NaiveTable *)self, request) && conflict (&lock->facts, request);
+}
+
+guint
+naive_count_waiters_for (const NaiveTable *self, const NaiveLock *lock)
+{
+  guint count = 0;
+
+  for (int i = 0; i < self->n_waiters; i++)
+    count += naive_is_in_the_way (self, lock, i) ? 1 : 0;
+  return count;
+}
+
+static gboolean
+way_is_free (const NaiveTable *self, const NaiveWaiter *waiter)
+{
+  if (has_it_already ((NaiveTable *)self, &waiter->request))
+    return TRUE;
+  for (int i = 0; i < self->n_locks; i++)
+    {
+      if (conflict (&self->locks[i].facts, &waiter->request))
+        return FALSE;
+    }
+  return waiter->behind == 0;
+}
+
+/* Outsiders are seen only where nobody else is in the way. */
+static void
+forget_outsiders (NaiveTable *self)
+{
+  naive_work_out (self);
+  for (int i = 0; i < self->n_waiters; i++)
+    {
+      if (!way_is_free (self, &self->waiters[i]))
+        self->waiters[i].outsiders = 0;
+    }
+}
+
+/* A holder's bit, or for a manual claim the bit of its place in the queue. */
+static guint64
+who (const NaiveTable *self, int position)
+{
+  int holder = self->waiters[position].request.holder;
+
+  return holder >= 0 ? BIT (holder) : BIT (NAIVE_MAX_HOLDERS + position);
+}
+
+static guint64
+waits_for (const NaiveTable *self, const NaiveWaiter *waiter)
+{
+  guint64 set = waiter->outsiders;
+
+  if (has_it_already ((NaiveTable *)self, &waiter->request))
+    return set;
+  for (int i = 0; i < self->n_locks; i++)
+    {
+      if (self->locks[i].facts.holder >= 0 && conflict (&self->locks[i].facts, &waiter->request))
+        set |= BIT (self->locks[i].facts.holder);
+    }
+  for (int i = 0; i < self->n_waiters; i++)
+    {
+      if ((waiter->behind & BIT (i)) != 0)
+        set |= who (self, i);
+    }
+  return set;
+}
+
+/* Everybody whom those in @set wait for, and those wait for, and so on. */
+static guint64
+follow (const NaiveTable *self, guint64 set)
+{
+  guint64 targets[NAIVE_MAX_WAITERS];
+  guint64 before;
+
+  for (int i = 0; i < self->n_waiters; i++)
+    targets[i] = waits_for (self, &self->waiters[i]);
+  do
+    {
+      before = set;
+      for (int i = 0; i < self->n_waiters; i++)
+        {
+          if ((set & who (self, i)) != 0)
+            set |= targets[i];
+        }
+    }
+  while (set != before);
+  return set;
+}
+
+static gboolean
+holder_is_on_a_circle (NaiveTable *self, int holder)
+{
+  guint64 set = 0;
+
+  forget_outsiders (self);
+  for (int i = 0; i < self->n_waiters; i++)
+    {
+      if (self->waiters[i].request.holder == holder && holder >= 0)
+        set |= waits_for (self, &self->waiters[i]);
+    }
+  return holder >= 0 && (follow (self, set) & BIT (holder)) != 0;
+}
+
+/* --- locks and waiters come and go --- */
+
+NaiveLock *
+naive_find_lock (NaiveTable *self, guint64 id)
+{
+  for (int i = 0; i < self->n_locks; i++)
+    {
+      if (self->locks[i].id == id)
+        return &self->locks[i];
+    }
+  return NULL;
+}
+
+static guint
+count_locks_of (const NaiveTable *self, guint uid)
+{
+  guint count = 0;
+
+  for (int i = 0; i < self->n_locks; i++)
+    count += self->locks[i].facts.uid == uid ? 1 : 0;
+  return count;
+}
+
+static void
+add_lock (NaiveTable *self, const NaiveLock *lock)
+{
+  int i = self->n_locks++;
+
+  g_assert_cmpint (i, <, NAIVE_MAX_LOCKS);
+  for (; i > 0 && self->locks[i - 1].id > lock->id; i--)
+    self->locks[i] = self->locks[i - 1];
+  self->locks[i] = *lock;
+}
+
+static void
+remove_lock (NaiveTable *self, guint64 id)
+{
+  NaiveLock *lock = naive_find_lock (self, id);
+
+  for (; lock + 1 < self->locks + self->n_locks; lock++)
+    lock[0] = lock[1];
+  self->n_locks--;
+}
+
+static void
+remove_waiter (NaiveTable *self, int position)
+{
+  for (int i = position; i + 1 < self->n_waiters; i++)
+    self->waiters[i] = self->waiters[i + 1];
+  self->n_waiters--;
+}
+
+static void
+note_change (NaiveTable *self, guint64 id, const NaiveRequest *before, const NaiveRequest *after)
+{
+  gboolean holder = before->holder != after->holder;
+
+  if (!holder && before->mode == after->mode && before->follow == after->follow && before->text == after->text)
+    return;
+  g_string_append_printf (self->pending, "changed %d", (int)id);
+  if (holder)
+    g_string_append (self->pending, " holder");
+  if (before->mode != after->mode)
+    g_string_append (self->pending, " mode");
+  if (before->follow != after->follow)
+    g_string_append (self->pending, " follow cwd");
+  if (before->text != after->text)
+    g_string_append (self->pending, " texts");
+  g_string_append_c (self->pending, '\n');
+}
+
+typedef struct
+{
+  gboolean granted, created;
+  guint64 id;
+  AglError code;
+  gboolean changed;
+  NaiveRequest before, after;
+} Granted;
+
+static Granted
+grant_new (NaiveTable *self, const NaiveRequest *request, gboolean overrides)
+{
+  NaiveLock lock = { .facts = *request };
+
+  if (count_locks_of (self, request->uid) >= self->max_locks)
+    return (Granted){ .code = AGL_ERROR_LIMIT_EXCEEDED };
+  if (self->no_ids)
+    return (Granted){ .code = AGL_ERROR_UNAVAILABLE };
+  lock.id = ++self->last_id;
+  lock.facts.follow = request->holder >= 0 && request->follow;
+  add_lock (self, &lock);
+  if (overrides && holder_is_on_a_circle (self, request->holder))
+    {
+      remove_lock (self, lock.id);
+      return (Granted){ .code = AGL_ERROR_DEADLOCK };
+    }
+  if (self->failing_directory == request->view->number)
+    {
+      remove_lock (self, lock.id);
+      return (Granted){ .code = AGL_ERROR_UNAVAILABLE };
+    }
+  return (Granted){ .granted = TRUE, .created = TRUE, .id = lock.id };
+}
+
+static Granted
+grant_own (NaiveTable *self, const NaiveRequest *request, NaiveLock *own, gboolean overrides)
+{
+  Granted granted = { .granted = TRUE, .id = own->id, .before = own->facts };
+
+  own->facts.mode = request->mode;
+  own->facts.follow = request->follow;
+  if (request->text != 0)
+    own->facts.text = request->text;
+  granted.after = own->facts;
+  granted.changed = own->facts.mode != granted.before.mode || own->facts.follow != granted.before.follow
+                    || own->facts.text != granted.before.text;
+  if (!granted.changed)
+    return granted;
+  if (overrides && holder_is_on_a_circle (self, request->holder))
+    {
+      own->facts = granted.before;
+      return (Granted){ .code = AGL_ERROR_DEADLOCK };
+    }
+  if (self->failing_directory == own->facts.view->number)
+    {
+      own->facts = granted.before;
+      return (Granted){ .code = AGL_ERROR_UNAVAILABLE };
+    }
+  return granted;
+}
+
+static Granted
+grant (NaiveTable *self, const NaiveRequest *request)
+{
+  gboolean overrides = request->conflict == AGL_CONFLICT_JOIN || request->conflict == AGL_CONFLICT_STEAL;
+  NaiveLock lost[NAIVE_MAX_LOCKS];
+  int n_lost = 0;
+  NaiveLock *own;
+  Granted granted;
+
+  if (request->conflict == AGL_CONFLICT_STEAL && !has_it_already (self, request))
+    {
+      for (int i = self->n_locks; i-- > 0;)
+        {
+          if (conflict (&self->locks[i].facts, request))
+            {
+              lost[n_lost++] = self->locks[i];
+              remove_lock (self, self->locks[i].id);
+            }
+        }
+    }
+  own = find_own (self, request);
+  granted = own == NULL ? grant_new (self, request, overrides) : grant_own (self, request, own, overrides);
+  while (n_lost-- > 0)
+    {
+      if (granted.granted)
+        g_string_append_printf (self->pending, "released %d stolen\n", (int)lost[n_lost].id);
+      else
+        add_lock (self, &lost[n_lost]);
+    }
+  return granted;
+}
+
+static void
+note_grant (NaiveTable *self, const Granted *granted)
+{
+  if (granted->created)
+    g_string_append_printf (self->pending, "acquired %d\n", (int)granted->id);
+  else if (granted->changed)
+    note_change (self, granted->id, &granted->before, &granted->after);
+}
+
+static int
+look (NaiveTable *self, const NaiveRequest *request)
+{
+  int outsider = self->outsider_at[request->view->number];
+
+  if ((request->mode & AGL_MODE_SHARED) != 0 || !request->detect || has_it_already (self, request))
+    return -1;
+  if (request->conflict == AGL_CONFLICT_JOIN || request->conflict == AGL_CONFLICT_STEAL)
+    return -1;
+  return outsider == request->holder ? -1 : outsider;
+}
+
+AglOutcome
+naive_acquire (NaiveTable *self, const NaiveRequest *request, guint64 *id, gboolean *created, AglError *code)
+{
+  NaiveWaiter me = { .request = *request };
+  gboolean others_lock = FALSE, others_waiter = FALSE, is_free;
+  guint n_waiting = 0;
+  Granted granted;
+
+  forget_outsiders (self);
+  work_out_waiter (self, &me, self->n_waiters);
+  is_free = way_is_free (self, &me);
+  if (is_free && look (self, request) >= 0)
+    {
+      me.outsiders = BIT (look (self, request));
+      is_free = FALSE;
+    }
+
+  for (int i = 0; i < self->n_locks && !has_it_already (self, request); i++)
+    others_lock |= conflict (&self->locks[i].facts, request) && self->locks[i].facts.uid != request->asker_uid;
+  for (int i = 0; i < self->n_waiters; i++)
+    {
+      others_waiter |= (me.behind & BIT (i)) != 0 && self->waiters[i].request.uid != request->asker_uid;
+      n_waiting += self->waiters[i].request.uid == request->uid ? 1 : 0;
+    }
+
+  *code = AGL_ERROR_HELD;
+  if (!is_free && request->conflict == AGL_CONFLICT_FAIL)
+    return AGL_OUTCOME_REFUSED;
+  if (!is_free && request->conflict == AGL_CONFLICT_WAIT)
+    {
+      *code = AGL_ERROR_LIMIT_EXCEEDED;
+      if (n_waiting >= self->max_waiters)
+        return AGL_OUTCOME_REFUSED;
+      *code = AGL_ERROR_DEADLOCK;
+      if (request->holder >= 0 && (follow (self, waits_for (self, &me)) & BIT (request->holder)) != 0)
+        return AGL_OUTCOME_REFUSED;
+      *id = me.serial = ++self->last_serial;
+      g_assert_cmpint (self->n_waiters, <, NAIVE_MAX_WAITERS);
+      self->waiters[self->n_waiters++] = me;
+      return AGL_OUTCOME_WAITING;
+    }
+  if (!is_free && !request->privileged && (others_lock || others_waiter))
+    {
+      *code = others_lock ? AGL_ERROR_NOT_PERMITTED : AGL_ERROR_HELD;
+      return AGL_OUTCOME_REFUSED;
+    }
+
+  granted = grant (self, request);
+  *code = granted.code;
+  *id = granted.id;
+  *created = granted.created;
+  if (!granted.granted)
+    return AGL_OUTCOME_REFUSED;
+  note_grant (self, &granted);
+  return AGL_OUTCOME_GRANTED;
+}
+
+void
+naive_release (NaiveTable *self, guint64 id, AglReleaseReason reason)
+{
+  g_string_append_printf (self->pending, "released %d %s\n", (int)id, agl_release_reason_to_string (reason));
+  remove_lock (self, id);
+}
+
+gboolean
+naive_transfer (NaiveTable *self, guint64 id, int holder, guint uid, gboolean follow_cwd, AglError *code)
+{
+  NaiveLock before = *naive_find_lock (self, id), after = before;
+  gboolean held = FALSE;
+
+  after.facts.holder = holder;
+  after.facts.uid = uid;
+  after.facts.follow = follow_cwd;
+  remove_lock (self, id);
+  for (int i = 0; i < self->n_locks; i++)
+    {
+      const NaiveRequest *other = &self->locks[i].facts;
+
+      held |= same_holder (other, &after.facts) && other->view->number == after.facts.view->number;
+      held |= conflict (other, &after.facts) && !conflict (other, &before.facts);
+    }
+  *code = held ? AGL_ERROR_HELD : AGL_ERROR_LIMIT_EXCEEDED;
+  if (held || count_locks_of (self, uid) >= self->max_locks)
+    {
+      add_lock (self, &before);
+      return FALSE;
+    }
+
+  add_lock (self, &after);
+  *code = AGL_ERROR_DEADLOCK;
+  if (!holder_is_on_a_circle (self, holder))
+    {
+      *code = AGL_ERROR_UNAVAILABLE;
+      if (self->failing_directory != after.facts.view->number)
+        {
+          note_change (self, id, &before.facts, &after.facts);
+          return TRUE;
+        }
+    }
+  remove_lock (self, id);
+  add_lock (self, &before);
+  return FALSE;
+}
+
+static void
+end_wait (NaiveTable *self, int position, AglError code)
+{
+  g_string_append_printf (self->pending, "ended %d by %s\n", (int)self->waiters[position].serial,
+                          agl_error_nick (code));
+  remove_waiter (self, position);
+}
+
+void
+naive_drop (NaiveTable *self, guint64 serial, AglError code)
+{
+  for (int i = 0; i < self->n_waiters; i++)
+    {
+      if (self->waiters[i].serial == serial)
+        {
+          end_wait (self, i, code);
+          return;
+        }
+    }
+  g_assert_not_reached ();
+}
+
+void
+naive_restore (NaiveTable *self, const NaiveRequest *facts)
+{
+  NaiveLock lock = { .id = ++self->last_id, .facts = *facts };
+
+  add_lock (self, &lock);
+}
+
+void
+naive_move (NaiveTable *self, guint64 id, const NaiveView *view)
+{
+  naive_find_lock (self, id)->facts.view = view;
+  g_string_append_printf (self->pending, "changed %d directory\n", (int)id);
+}
+
+gboolean
+naive_is_free_for (NaiveTable *self, const NaiveRequest *request)
+{
+  NaiveWaiter me = { .request = *request };
+
+  forget_outsiders (self);
+  work_out_waiter (self, &me, self->n_waiters);
+  return way_is_free (self, &me) && look (self, request) < 0;
+}
+
+/* TRUE when somebody was let in or ended. */
+static gboolean
+let_one_in (NaiveTable *self)
+{
+  for (int i = 0; i < self->n_waiters; i++)
+    {
+      NaiveWaiter waiter = self->waiters[i];
+      Granted granted;
+
+      if (!way_is_free (self, &waiter))
+        continue;
+      if (waiter.request.holder >= 0 && (self->unready & BIT (waiter.request.holder)) != 0)
+        {
+          end_wait (self, i, AGL_ERROR_NO_SUCH_PROCESS);
+          return TRUE;
+        }
+      if (look (self, &waiter.request) >= 0)
+        {
+          self->waiters[i].outsiders = BIT (look (self, &waiter.request));
+          continue;
+        }
+      remove_waiter (self, i);
+      granted = grant (self, &waiter.request);
+      if (granted.granted)
+        {
+          g_string_append_printf (self->pending, "ended %d with %d\n", (int)waiter.serial, (int)granted.id);
+          note_grant (self, &granted);
+        }
+      else
+        g_string_append_printf (self->pending, "ended %d by %s\n", (int)waiter.serial,
+                                agl_error_nick (granted.code));
+      return TRUE;
+    }
+  return FALSE;
+}
+
+static gboolean
+end_last_on_a_circle (NaiveTable *self)
+{
+  for (int i = self->n_waiters; i-- > 0;)
+    {
+      if ((follow (self, waits_for (self, &self->waiters[i])) & who (self, i)) != 0)
+        {
+          end_wait (self, i, AGL_ERROR_DEADLOCK);
+          return TRUE;
+        }
+    }
+  return FALSE;
+}
+
+void
+naive_settle (NaiveTable *self)
+{
+  do
+    forget_outsiders (self);
+  while (let_one_in (self) || end_last_on_a_circle (self));
+
+  for (int i = 0; i < self->n_locks; i++)
+    {
+      guint n_waiters = naive_count_waiters_for (self, &self->locks[i]);
+
+      if (n_waiters != self->locks[i].told_waiters)
+        g_string_append_printf (self->pending, "changed %d waiters\n", (int)self->locks[i].id);
+      self->locks[i].told_waiters = n_waiters;
+    }
+  if (self->n_waiters != self->told_n_waiters)
+    g_string_append (self->pending, "queue\n");
+  self->told_n_waiters = self->n_waiters;
+  g_string_append (self->told, self->pending->str);
+  g_string_truncate (self->pending, 0);
+}
