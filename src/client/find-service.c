@@ -337,10 +337,15 @@ agl_service_find_again (const AglWhere *where, gint limit_msec, GError **error)
   while (TRUE)
     {
       g_autoptr (GError) local = NULL;
-      gint64 passed_msec = (g_get_monotonic_time () - start) / 1000;
-      gboolean may_start = limit_msec >= 0 && passed_msec >= AGAIN_PATIENCE_MSEC;
-      AglService *self = agl_service_find (where, may_start, &local);
+      gint64 passed_msec;
+      gboolean may_start;
+      AglService *self;
 
+      /* First of all: what has just gone may still be on its way out. */
+      pause_in_main_context (AGAIN_INTERVAL_MSEC);
+      passed_msec = (g_get_monotonic_time () - start) / G_TIME_SPAN_MILLISECOND;
+      may_start = limit_msec >= 0 && passed_msec >= AGAIN_PATIENCE_MSEC;
+      self = agl_service_find (where, may_start, &local);
       if (self != NULL)
         return self;
       if (may_start || (limit_msec >= 0 && passed_msec >= limit_msec) || !agl_exit_is_service_gone (local))
@@ -348,6 +353,5 @@ agl_service_find_again (const AglWhere *where, gint limit_msec, GError **error)
           g_propagate_error (error, g_steal_pointer (&local));
           return NULL;
         }
-      pause_in_main_context (AGAIN_INTERVAL_MSEC);
     }
 }
