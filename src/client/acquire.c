@@ -263,9 +263,13 @@ give_back (Wait *self)
   g_variant_builder_add (&builder, "{sv}", "id", g_variant_new_uint64 (self->id));
   reply = agl_service_call (self->service, "Release", g_variant_new ("(sa{sv})", "", &builder), NULL, &error);
   if (reply == NULL)
-    g_printerr (
-        _ ("agentctl-locks: lock %" G_GUINT64_FORMAT " was granted and could not be given back: %s\n"),
-        self->id, error->message);
+    {
+      g_autofree char *number = g_strdup_printf ("%" G_GUINT64_FORMAT, self->id);
+
+      /* Translators: the number of a lock, then why */
+      g_printerr (_ ("agentctl-locks: lock %s was granted and could not be given back: %s\n"), number,
+                  error->message);
+    }
 }
 
 /* Asks once and waits for the answer. FALSE with @error when it cannot even be asked. */
