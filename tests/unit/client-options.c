@@ -38,6 +38,7 @@ test_expand (void)
     { "--agent -w dir", "--agent -w dir" }, /* a value, whatever it looks like */
     { "-E -w dir", "-E -w dir" },
     { "--agent=x -w", "--agent=x --wait=" },
+    { "--agent x -w", "--agent x --wait=" },
     { "-q -- -w -E3 --wait", "-q -- -w -E3 --wait" },
     { "-x", "-x" },
     { "-qxw", "-q -xw" },
@@ -254,6 +255,7 @@ test_suggest (void)
   g_assert_cmpstr (agl_suggest ("aquire", names), ==, "acquire");
   g_assert_cmpstr (agl_suggest ("rel", names), ==, "release");
   g_assert_cmpstr (agl_suggest ("rnu", names), ==, "run");
+  g_assert_cmpstr (agl_suggest ("hcekc", names), ==, "check");
   g_assert_null (agl_suggest ("frobnicate", names));
   g_assert_null (agl_suggest ("", names));
   g_assert_null (agl_suggest ("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", names));

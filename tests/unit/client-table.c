@@ -149,7 +149,7 @@ test_format_fitted (void)
 
   g_assert_cmpstr (table, ==,
                    "ID DIRECTORY SINCE    REASON\n"
-                   " 7 ~/src/app 1min ago bad \\x1b[31…\n"
+                   " 7 ~/src/app 1min ago bad \\x1b[31m…\n"
                    "12 ~/日本    1min ago -\n");
 }
 
