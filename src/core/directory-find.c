@@ -176,21 +176,6 @@ read_link (const char *path, char *text, gsize size)
   return TRUE;
 }
 
-/* TRUE when @process surely sees what this service sees. Reads links of /proc only, so it never waits. */
-static gboolean
-has_our_mounts (pid_t pid, gboolean *same)
-{
-  char path[64];
-  char ours[64];
-  char theirs[64];
-
-  g_snprintf (path, sizeof path, "/proc/%d/ns/mnt", (int)pid);
-  if (!read_link (path, theirs, sizeof theirs) || !read_link ("/proc/self/ns/mnt", ours, sizeof ours))
-    return FALSE;
-  *same = strcmp (ours, theirs) == 0;
-  return TRUE;
-}
-
 static void
 set_view_error (GError **error, const char *path, const AglProcess *process, int code)
 {
@@ -209,6 +194,34 @@ set_view_error (GError **error, const char *path, const AglProcess *process, int
                  name, pid, g_strerror (code));
 }
 
+/* The inexpensive way to know a view for ours: the same mounts, and a root that reads "/" here. Follows no
+ * link, since another's root may be on a server that does not answer. Not for a service that was itself given
+ * a root of its own within these mounts: outside of it things read "/" too. */
+static gboolean
+has_our_root (pid_t pid)
+{
+  AglInode root;
+  char link[32];
+  char text[PATH_MAX];
+
+  g_snprintf (link, sizeof link, "/proc/%d/root", (int)pid);
+  return read_link (link, text, sizeof text) && strcmp (text, "/") == 0
+         && agl_inode_read (AT_FDCWD, "/", AGL_PATIENCE_NONE, &root) && root.is_mount_root;
+}
+
+/* The same for certain. -1: errno. */
+static int
+compare_roots (const char *root_link)
+{
+  AglInode ours;
+  AglInode theirs;
+
+  if (!agl_inode_read (AT_FDCWD, "/", AGL_PATIENCE_BLOCK, &ours)
+      || !agl_inode_read (AT_FDCWD, root_link, AGL_PATIENCE_BLOCK, &theirs))
+    return -1;
+  return agl_inode_same_place (&ours, &theirs);
+}
+
 /* Through whose root the path is to be read. A process that may not be looked into (another user's, or one
  * that is not dumpable) could be in a container, whoever it belongs to: taking its path for one of ours could
  * grant the wrong directory. Such a caller can always hand over a descriptor. */
@@ -216,46 +229,34 @@ static gboolean
 choose_view (Search *search, GError **error)
 {
   const AglProcess *process = search->subject->process;
-  char root_link[64];
-  AglInode ours;
-  AglInode theirs;
   gboolean same_mounts;
+  char root_link[32];
+  int same_root;
 
-  search->root = AT_FDCWD;
   if (process == NULL || agl_process_get_pid (process) == getpid ())
     return TRUE;
-
-  g_snprintf (root_link, sizeof root_link, "/proc/%d/root", (int)agl_process_get_pid (process));
-  if (!has_our_mounts (agl_process_get_pid (process), &same_mounts))
+  if (!agl_mounts_compare (agl_process_get_pid (process), &same_mounts))
     {
       set_view_error (error, search->path, process, errno);
       return FALSE;
     }
-  /* Nothing is known of the filesystem of another view's root; and should that be on a server, statx(2) of it
-   * could wait. Our own root is in use by everything here. */
   if (search->patience == AGL_PATIENCE_NONE)
     {
-      char text[PATH_MAX];
-
-      if (!same_mounts || !read_link (root_link, text, sizeof text) || strcmp (text, "/") != 0)
+      if (!same_mounts || !has_our_root (agl_process_get_pid (process)))
         {
           set_would_block (error);
           return FALSE;
         }
     }
-  if (!agl_inode_read (AT_FDCWD, "/", search->patience, &ours)
-      || !agl_inode_read (AT_FDCWD, root_link, search->patience, &theirs))
+  else
     {
-      set_view_error (error, search->path, process, errno);
-      return FALSE;
-    }
-  if (!(same_mounts && agl_inode_same_place (&ours, &theirs)))
-    {
-      search->root = open (root_link, O_PATH | O_DIRECTORY | O_CLOEXEC);
-      if (search->root < 0)
+      g_snprintf (root_link, sizeof root_link, "/proc/%d/root", (int)agl_process_get_pid (process));
+      same_root = compare_roots (root_link);
+      if (same_root == 0)
+        search->root = open (root_link, O_PATH | O_DIRECTORY | O_CLOEXEC);
+      if (same_root < 0 || (same_root == 0 && search->root < 0))
         {
           set_view_error (error, search->path, process, errno);
-          search->root = AT_FDCWD;
           return FALSE;
         }
     }
