@@ -83,88 +83,6 @@ check_path (const char *path, GError **error)
   return TRUE;
 }
 
-static void
-set_would_block (GError **error)
-{
-  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK,
-                       "The directory cannot be looked at without waiting");
-}
-
-/* What @code (errno) means for the caller when its directory was looked up. */
-static void
-set_open_error (GError **error, const char *name, int code)
-{
-  AglError kind = AGL_ERROR_INVALID_DIRECTORY;
-  const char *what;
-
-  switch (code)
-    {
-    case ENOENT:
-      what = "does not exist: check the spelling or create it first";
-      break;
-    case ENOTDIR:
-      what = "is not a directory, or something on the way to it is not";
-      break;
-    case ELOOP:
-      what = "leads through too many symbolic links, or through a link of /proc: give the directory itself";
-      break;
-    case EACCES:
-    case EPERM:
-      what = "is not reachable by the caller: it needs search permission on every directory on the way";
-      break;
-    case ENAMETOOLONG:
-      what = "is too long, or a symbolic link on the way is";
-      break;
-    case EINVAL:
-    case EILSEQ:
-      what = "has a name that its file system does not allow";
-      break;
-    case EMFILE:
-    case ENFILE:
-      kind = AGL_ERROR_UNAVAILABLE;
-      what = "could not be looked up: the service has run out of file descriptors; try again later";
-      break;
-    case ENOMEM:
-    case ENOBUFS:
-      kind = AGL_ERROR_UNAVAILABLE;
-      what = "could not be looked up: the machine has run out of memory; try again later";
-      break;
-    default: /* EIO, ETIMEDOUT, ENOTCONN, ESTALE…: the filesystem's trouble, which says nothing about the path
-              */
-      kind = AGL_ERROR_UNAVAILABLE;
-      what = NULL;
-      break;
-    }
-  if (what != NULL)
-    g_set_error (error, AGL_ERROR, kind, "%s %s", name, what);
-  else
-    g_set_error (error, AGL_ERROR, kind,
-                 "%s could not be looked up, its file system fails: %s; try again when it works", name,
-                 g_strerror (code));
-}
-
-static void
-set_access_error (GError **error, const char *name, AglAccess access, int code)
-{
-  if (code == EROFS)
-    g_set_error (
-        error, AGL_ERROR, AGL_ERROR_NOT_PERMITTED,
-        "%s is on a read-only file system: an exclusive lock needs write permission, ask for a shared "
-        "one",
-        name);
-  else if (code != EACCES && code != EPERM)
-    set_open_error (error, name, code);
-  else if (access == AGL_ACCESS_WRITE)
-    g_set_error (error, AGL_ERROR, AGL_ERROR_NOT_PERMITTED,
-                 "%s is not writable for the caller: an exclusive lock needs write and search permission, a "
-                 "shared one search permission alone",
-                 name);
-  else
-    g_set_error (error, AGL_ERROR, AGL_ERROR_NOT_PERMITTED,
-                 "%s is not searchable for the caller: a lock needs search permission on its directory",
-                 name);
-}
-
 static gboolean
 read_link (const char *path, char *text, gsize size)
 {
@@ -186,7 +104,7 @@ set_view_error (GError **error, const char *path, const AglProcess *process, int
     g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY,
                  "%s cannot be looked up as process %d sees it: that process has ended", name, pid);
   else if (code == EMFILE || code == ENFILE || code == ENOMEM)
-    set_open_error (error, name, code);
+    agl_directory_set_open_error (error, name, code);
   else
     g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY,
                  "%s may mean another directory to process %d than to this service, which must not see that "
@@ -244,7 +162,7 @@ choose_view (Search *search, GError **error)
     {
       if (!same_mounts || !has_our_root (agl_process_get_pid (process)))
         {
-          set_would_block (error);
+          agl_directory_set_would_block (error);
           return FALSE;
         }
     }
@@ -371,7 +289,7 @@ conclude (Search *search, gboolean named_by_fd, GError **error)
         g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY, "%s: the directory has been removed",
                      name);
       else
-        set_open_error (error, name, code);
+        agl_directory_set_open_error (error, name, code);
       return NULL;
     }
 
@@ -379,7 +297,7 @@ conclude (Search *search, gboolean named_by_fd, GError **error)
     ours = is_ours (search, path);
   if (ours < 0)
     {
-      set_would_block (error);
+      agl_directory_set_would_block (error);
       return NULL;
     }
 
@@ -411,14 +329,14 @@ run_search (Search *search, gboolean named_by_fd, GError **error)
     case STEP_ACCESS:
       if (code == EAGAIN && search->patience == AGL_PATIENCE_NONE)
         {
-          set_would_block (error);
+          agl_directory_set_would_block (error);
           return NULL;
         }
       name = display_name (search->path, search->fd);
       if (step == STEP_ACCESS)
-        set_access_error (error, name, search->access, code);
+        agl_directory_set_access_error (error, name, search->access, code);
       else
-        set_open_error (error, name, code);
+        agl_directory_set_open_error (error, name, code);
       return NULL;
     }
 
@@ -431,7 +349,7 @@ run_search (Search *search, gboolean named_by_fd, GError **error)
     }
   if (code == EAGAIN && search->patience == AGL_PATIENCE_NONE)
     {
-      set_would_block (error);
+      agl_directory_set_would_block (error);
       return NULL;
     }
   return conclude (search, named_by_fd, error);
