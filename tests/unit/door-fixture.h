@@ -60,30 +60,29 @@ on_tick (gpointer user_data)
 
 /* Turns the loop until @condition holds: it is looked at after each event, and now and then, since some of
  * what it asks about happens in other threads and processes. */
-#define WAIT_UNTIL(condition)                                                                                  \
-  G_STMT_START                                                                                                 \
-  {                                                                                                            \
-    guint tick_ = g_timeout_add (5, on_tick, NULL);                                                            \
-    guint patience_ = g_timeout_add_seconds (PATIENCE_SEC, on_patience_over, NULL);                            \
-    while (!(condition))                                                                                       \
-      g_main_context_iteration (NULL, TRUE);                                                                   \
-    g_source_remove (tick_);                                                                                   \
-    g_source_remove (patience_);                                                                               \
-  }                                                                                                            \
+#define WAIT_UNTIL(condition)                                                       \
+  G_STMT_START                                                                      \
+  {                                                                                 \
+    guint tick_ = g_timeout_add (5, on_tick, NULL);                                 \
+    guint patience_ = g_timeout_add_seconds (PATIENCE_SEC, on_patience_over, NULL); \
+    while (!(condition))                                                            \
+      g_main_context_iteration (NULL, TRUE);                                        \
+    g_source_remove (tick_);                                                        \
+    g_source_remove (patience_);                                                    \
+  }                                                                                 \
   G_STMT_END
 
 static inline void
 answer_inode (GVariant *arguments, GDBusMethodInvocation *invocation)
 {
-  GUnixFDList *fds
-      = g_dbus_message_get_unix_fd_list (g_dbus_method_invocation_get_message (invocation));
+  GUnixFDList *fds = g_dbus_message_get_unix_fd_list (g_dbus_method_invocation_get_message (invocation));
   struct stat st = { 0 };
   gint32 handle;
 
   g_variant_get (arguments, "(h)", &handle);
   if (fds != NULL && handle < g_unix_fd_list_get_length (fds))
     g_assert_cmpint (fstat (g_unix_fd_list_peek_fds (fds, NULL)[handle], &st), ==, 0);
-  g_dbus_method_invocation_return_value (invocation, g_variant_new ("(t)", (guint64) st.st_ino));
+  g_dbus_method_invocation_return_value (invocation, g_variant_new ("(t)", (guint64)st.st_ino));
 }
 
 static inline void
@@ -124,8 +123,8 @@ on_opened (GDBusConnection *connection, gpointer user_data)
 
   self->n_opened++;
   g_ptr_array_add (self->connections, connection);
-  id = g_dbus_connection_register_object (connection, AGL_OBJECT_PATH, self->info->interfaces[0], &vtable, self,
-                                          NULL, NULL);
+  id = g_dbus_connection_register_object (connection, AGL_OBJECT_PATH, self->info->interfaces[0], &vtable,
+                                          self, NULL, NULL);
   g_assert_cmpuint (id, !=, 0);
   if (self->mini_bus)
     agl_mini_bus_attach (connection);
@@ -270,7 +269,7 @@ raw_new (Fixture *self)
 
   g_assert_cmpint (fd, >=, 0);
   g_assert_cmpuint (g_strlcpy (where.sun_path, self->path, sizeof where.sun_path), <, sizeof where.sun_path);
-  g_assert_cmpint (connect (fd, (struct sockaddr *) &where, sizeof where), ==, 0);
+  g_assert_cmpint (connect (fd, (struct sockaddr *)&where, sizeof where), ==, 0);
   return fd;
 }
 
@@ -285,7 +284,7 @@ raw_send (int fd, const void *bytes, gsize n_bytes)
       WAIT_UNTIL ((n = send (fd, at, n_bytes, MSG_NOSIGNAL)) >= 0 || errno != EAGAIN);
       g_assert_cmpint (n, >, 0);
       at += n;
-      n_bytes -= (gsize) n;
+      n_bytes -= (gsize)n;
     }
 }
 
@@ -342,8 +341,8 @@ raw_new_authenticated (Fixture *self)
 static inline GBytes *
 raw_call (const char *method, GVariant *arguments, guint32 serial, GDBusMessageFlags flags)
 {
-  g_autoptr (GDBusMessage) message
-      = g_dbus_message_new_method_call (NULL, AGL_OBJECT_PATH, AGL_INTERFACE, method);
+  g_autoptr (GDBusMessage) message =
+      g_dbus_message_new_method_call (NULL, AGL_OBJECT_PATH, AGL_INTERFACE, method);
   g_autoptr (GError) error = NULL;
   guint8 *blob;
   gsize n_bytes;
@@ -372,14 +371,14 @@ raw_next (int fd)
   GDBusMessage *message;
   gssize n_wanted = 16;
 
-  while (bytes->len < (guint) n_wanted)
+  while (bytes->len < (guint)n_wanted)
     {
       guint8 buffer[4096];
-      gssize n = raw_receive (fd, buffer, MIN (sizeof buffer, (gsize) n_wanted - bytes->len));
+      gssize n = raw_receive (fd, buffer, MIN (sizeof buffer, (gsize)n_wanted - bytes->len));
 
       if (n <= 0)
         return NULL;
-      g_byte_array_append (bytes, buffer, (guint) n);
+      g_byte_array_append (bytes, buffer, (guint)n);
       if (bytes->len == 16)
         n_wanted = g_dbus_message_bytes_needed (bytes->data, 16, NULL);
     }

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define GUID "0123456789abcdef0123456789abcdef"
+#define GUID    "0123456789abcdef0123456789abcdef"
 #define OK_GUID "OK " GUID "\r\n"
 
 /* Peers here are user 1000. */
@@ -26,8 +26,8 @@ static const Conversation conversations[] = {
     AGL_HANDSHAKE_DONE },
   { "libdbus", "AUTH\r\nAUTH EXTERNAL 31303030\r\nBEGIN\r\n", "REJECTED EXTERNAL\r\n" OK_GUID,
     AGL_HANDSHAKE_DONE },
-  { "sd-bus", "AUTH EXTERNAL\r\nDATA\r\nNEGOTIATE_UNIX_FD\r\nBEGIN\r\n", "DATA\r\n" OK_GUID "AGREE_UNIX_FD\r\n",
-    AGL_HANDSHAKE_DONE },
+  { "sd-bus", "AUTH EXTERNAL\r\nDATA\r\nNEGOTIATE_UNIX_FD\r\nBEGIN\r\n",
+    "DATA\r\n" OK_GUID "AGREE_UNIX_FD\r\n", AGL_HANDSHAKE_DONE },
   { "data later", "AUTH EXTERNAL\r\nDATA 31303030\r\nBEGIN\r\n", "DATA\r\n" OK_GUID, AGL_HANDSHAKE_DONE },
   { "not begun", "AUTH EXTERNAL 31303030\r\n", OK_GUID, AGL_HANDSHAKE_MORE },
   { "another's uid", "AUTH EXTERNAL 30\r\nBEGIN\r\n", "REJECTED EXTERNAL\r\n", AGL_HANDSHAKE_FAILED },
@@ -39,7 +39,8 @@ static const Conversation conversations[] = {
   { "negative", "AUTH EXTERNAL 2d31\r\n", "REJECTED EXTERNAL\r\n", AGL_HANDSHAKE_MORE },
   { "no hexadecimal", "AUTH EXTERNAL 3130303x\r\n", "REJECTED EXTERNAL\r\n", AGL_HANDSHAKE_MORE },
   { "half a digit", "AUTH EXTERNAL 3130303\r\n", "REJECTED EXTERNAL\r\n", AGL_HANDSHAKE_MORE },
-  { "1000 modulo 2^32", "AUTH EXTERNAL 34323934393638323936\r\n", "REJECTED EXTERNAL\r\n", AGL_HANDSHAKE_MORE },
+  { "1000 modulo 2^32", "AUTH EXTERNAL 34323934393638323936\r\n", "REJECTED EXTERNAL\r\n",
+    AGL_HANDSHAKE_MORE },
   { "zero at the end", "AUTH EXTERNAL 3130303000\r\n", "REJECTED EXTERNAL\r\n", AGL_HANDSHAKE_MORE },
   { "very long number", "AUTH EXTERNAL 3030303030303030303030303030303030303030313030300d0a\r\n",
     "REJECTED EXTERNAL\r\n", AGL_HANDSHAKE_MORE },

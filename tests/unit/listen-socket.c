@@ -32,8 +32,8 @@ can_connect (const char *name, gboolean is_abstract)
   gboolean can;
 
   memcpy (where.sun_path + (is_abstract ? 1 : 0), name, strlen (name));
-  can = connect (fd, (struct sockaddr *) &where,
-                 (socklen_t) (G_STRUCT_OFFSET (struct sockaddr_un, sun_path) + strlen (name) + 1))
+  can = connect (fd, (struct sockaddr *)&where,
+                 (socklen_t)(G_STRUCT_OFFSET (struct sockaddr_un, sun_path) + strlen (name) + 1))
         == 0;
   close (fd);
   return can;
@@ -109,7 +109,7 @@ test_folders (char **folder, gconstpointer data)
 static void
 test_abstract (char **folder, gconstpointer data)
 {
-  g_autofree char *name = g_strdup_printf ("agl-test-%d", (int) getpid ());
+  g_autofree char *name = g_strdup_printf ("agl-test-%d", (int)getpid ());
   g_autofree char *address = g_strconcat ("unix:abstract=", name, NULL);
   g_autoptr (GError) error = NULL;
   g_autoptr (AglListenSocket) socket = agl_listen_socket_new (address, 0600, &error);
@@ -137,7 +137,7 @@ test_stale (char **folder, gconstpointer data)
       int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
       g_snprintf (where.sun_path, sizeof where.sun_path, "%s/%s", *folder, names[i]);
-      g_assert_cmpint (bind (fd, (struct sockaddr *) &where, sizeof where), ==, 0);
+      g_assert_cmpint (bind (fd, (struct sockaddr *)&where, sizeof where), ==, 0);
       close (fd);
     }
   g_assert_false (can_connect (path, FALSE));
@@ -212,9 +212,9 @@ main (int argc, char **argv)
     const char *path;
     void (*test) (char **folder, gconstpointer data);
   } tests[] = {
-    { "/listen-socket/path", test_path },         { "/listen-socket/escaped", test_escaped },
-    { "/listen-socket/folders", test_folders },   { "/listen-socket/abstract", test_abstract },
-    { "/listen-socket/stale", test_stale },       { "/listen-socket/replaced", test_replaced },
+    { "/listen-socket/path", test_path },       { "/listen-socket/escaped", test_escaped },
+    { "/listen-socket/folders", test_folders }, { "/listen-socket/abstract", test_abstract },
+    { "/listen-socket/stale", test_stale },     { "/listen-socket/replaced", test_replaced },
     { "/listen-socket/refused", test_refused },
   };
 

