@@ -243,21 +243,31 @@ cell_by (GVariant *row, const AglScreen *screen)
   return number_text (row, "acquired-by");
 }
 
-/* A name that is not UTF-8 comes with its display form, which is escaped already. */
+static char *
+cell_directory_bytes (GVariant *bytes)
+{
+  gsize n;
+  const char *data = g_variant_get_fixed_array (bytes, &n, 1);
+
+  return agl_text_escape (data, (gssize)n);
+}
+
 static char *
 path_text (GVariant *row, const char *key, const AglScreen *screen)
 {
-  g_autoptr (GVariant) bytes = g_variant_lookup_value (row, "directory-bytes", G_VARIANT_TYPE_BYTESTRING);
   const char *text;
 
-  if (bytes != NULL)
-    return agl_place_display (g_variant_get_bytestring (bytes), screen->home);
   return g_variant_lookup (row, key, "&s", &text) ? agl_place_display (text, screen->home) : NULL;
 }
 
 static char *
 cell_directory (GVariant *row, const AglScreen *screen)
 {
+  g_autoptr (GVariant) bytes = g_variant_lookup_value (row, "directory-bytes", G_VARIANT_TYPE_BYTESTRING);
+
+  /* Of a name that is not UTF-8 "directory" is a form that is escaped already. */
+  if (bytes != NULL)
+    return cell_directory_bytes (bytes);
   return path_text (row, "directory", screen);
 }
 

@@ -158,7 +158,10 @@ agl_columns_choose (const AglColumn *columns, const char *names, GError **error)
         }
       g_ptr_array_add (chosen, (gpointer)column);
     }
-  return g_steal_pointer (&chosen);
+  if (chosen->len > 0)
+    return g_steal_pointer (&chosen);
+  g_set_error_literal (error, AGL_EXIT_ERROR, AGL_EXIT_USAGE, _ ("which columns? --output=help lists them"));
+  return NULL;
 }
 
 char *
