@@ -17,6 +17,8 @@ test_bad_files (StoreFixture *self, gconstpointer unused)
   g_autoptr (AglLock) claim = sample_manual_lock_new (8, "/a");
   g_autofree char *good = agl_lock_file_format (lock, agl_process_world (), NULL, NULL);
   g_autofree char *manual = agl_lock_file_format (claim, agl_process_world (), NULL, NULL);
+  g_autoptr (AglLock) ninth = sample_lock_new (9, "/a");
+  g_autofree char *other = agl_lock_file_format (ninth, agl_process_world (), NULL, NULL);
   g_autofree char *half = g_strndup (good, strlen (good) / 2);
   g_autofree char *huge = g_strnfill (AGL_MAX_LOCK_FILE_BYTES + 1, ' ');
   g_autofree char *path = NULL;
@@ -27,7 +29,7 @@ test_bad_files (StoreFixture *self, gconstpointer unused)
     { "20.json", "" },
     { "21.json", half },
     { "22.json", "{\"version\":2,\"id\":22}" },
-    { "23.json", good }, /* another id within */
+    { "23.json", other }, /* of another id */
     { "8.json", manual },
     { "24.json", huge },
     { "25.json", "not JSON" },

@@ -160,7 +160,14 @@ test_removal_is_made_up_for (StoreFixture *self, gconstpointer unused)
   agl_faults_set (NULL);
   store_fixture_save (self, other);
   g_assert_false (sample_file_exists (self->locks, "7.over-left"));
+
+  store_fixture_save (self, lock);
+  agl_lock_store_forget (self->store, lock, AGL_RELEASE_LEFT, NULL);
+  agl_faults_set ("unlinkat * * EIO");
+  agl_lock_store_announced (self->store, 7);
+  agl_faults_set (NULL);
   agl_lock_store_announced (self->store, 12345);
+  g_assert_false (sample_file_exists (self->locks, "7.over-left"));
 }
 
 static void
