@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/held.h"
 
-#include "table-world.h"
+#include "table-script.h"
 
 #define NEXT "; wait with conflict=wait, work beside it with conflict=join, or see agentctl-locks list"
 
@@ -144,15 +144,13 @@ test_a_waiter (void)
   g_auto (World) world = { 0 };
   g_autoptr (AglRequest) request = make_request ("/1", NULL, 0, AGL_MODE_SHARED, AGL_CONFLICT_FAIL);
   g_auto (AglBlockers) blockers = { 0 };
-  g_autoptr (AglRequest) first
-      = make_request ("/1", &holder, 0, AGL_MODE_EXCLUSIVE, AGL_CONFLICT_WAIT);
+  g_autoptr (AglRequest) first = make_request ("/1", &holder, 0, AGL_MODE_EXCLUSIVE, AGL_CONFLICT_WAIT);
   AglLock *lock;
   AglWaiter *waiter;
   g_autofree char *command = agl_process_dup_command (holder.process);
-  g_autofree char *expected =
-      g_strdup_printf ("\"/1\" is waited for by %s (pid PID, user root), who came "
-                       "first" NEXT,
-                       command);
+  g_autofree char *expected = g_strdup_printf ("\"/1\" is waited for by %s (pid PID, user root), who came "
+                                               "first" NEXT,
+                                               command);
 
   world_init (&world);
   g_assert_cmpint (ask (&world, "/1", NULL, AGL_MODE_SHARED, AGL_CONFLICT_FAIL, NULL), ==,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/lock-table.h"
 
-#include "table-world.h"
+#include "table-script.h"
 
 /* Who waits, in which order they are let in, and who would wait for ever. */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/lock-table.h"
 
-#include "table-world.h"
+#include "table-script.h"
 
 #define X  AGL_MODE_EXCLUSIVE
 #define S  AGL_MODE_SHARED
