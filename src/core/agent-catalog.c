@@ -230,18 +230,41 @@ agl_agent_catalog_match (const AglAgentCatalog *self, const AglCommandLine *line
 }
 
 gboolean
+agl_agent_catalog_look (const AglAgentCatalog *self,
+                        int process,
+                        AglCommandLineBuffer *buffer,
+                        AglAgentMatch *match,
+                        gboolean *is_known)
+{
+  const AglCommandLine *line = &buffer->line;
+
+  *is_known = FALSE;
+  if (!agl_command_line_read_names (buffer, process))
+    return FALSE;
+  /* No rule looks at the arguments of another. */
+  if (!agl_command_line_has_other_name (line) && !agl_command_line_is_interpreter (line)
+      && !agl_agent_catalog_match (self, line, match))
+    return TRUE;
+  if (!agl_command_line_read_arguments (buffer, process))
+    return FALSE;
+  *is_known = agl_agent_catalog_match (self, line, match);
+  return TRUE;
+}
+
+gboolean
 agl_agent_catalog_identify (const AglAgentCatalog *self, pid_t pid, const char **agent)
 {
   g_autofree AglCommandLineBuffer *buffer = g_new (AglCommandLineBuffer, 1);
   AglAgentMatch match;
   int process = agl_command_line_open (-1, pid);
-  gboolean is_read;
+  gboolean is_known;
 
   if (process < 0)
     return FALSE;
-  is_read = agl_command_line_read (buffer, process);
+  if (!agl_agent_catalog_look (self, process, buffer, &match, &is_known))
+    is_known = FALSE;
   close (process);
-  if (!is_read || !agl_agent_catalog_match (self, &buffer->line, &match) || match.excluded)
+  if (!is_known || match.excluded)
     return FALSE;
   *agent = match.agent;
   return TRUE;

@@ -14,7 +14,8 @@
  *   ExcludeArguments=daemon run;--background;
  *
  * Name              for people; default: ID.
- * Command           names: equal to the process's comm, or to the file name in argv[0].
+ * Command           names: equal to the process's comm, or to the file name in argv[0] where the comm is not
+ *                   just the file name of the executable (it was started by a link, say, or a wrapper).
  * Title             the same, but only of an interpreter's process: names that are too common otherwise.
  * Executable        patterns for the executable, as the kernel knows it (/proc/PID/exe).
  * Script            patterns for the script that an interpreter runs, as it was typed.
@@ -53,8 +54,16 @@ typedef struct
 gboolean
 agl_agent_catalog_match (const AglAgentCatalog *self, const AglCommandLine *line, AglAgentMatch *match);
 
-/* Reads @pid's command line and matches it. FALSE when unknown, excluded, or unreadable. *agent: its ID,
- * owned by self. */
+/* The same for the process whose /proc/PID is @process, reading as much of its command line into @buffer as
+ * it takes: names always. *@is_known: what agl_agent_catalog_match() would say of all of it. FALSE with
+ * errno, as agl_command_line_read_names(). */
+gboolean agl_agent_catalog_look (const AglAgentCatalog *self,
+                                 int process,
+                                 AglCommandLineBuffer *buffer,
+                                 AglAgentMatch *match,
+                                 gboolean *is_known);
+
+/* FALSE when @pid is unknown, excluded, or unreadable. *agent: its ID, owned by self. */
 gboolean agl_agent_catalog_identify (const AglAgentCatalog *self, pid_t pid, const char **agent);
 
 /* One file's contents, for the loader and the fuzzer. Empty, or comments alone, is right too: it masks.

@@ -8,9 +8,6 @@
 #define GROUP  "Agent"
 #define SUFFIX ".conf"
 
-/* What the kernel keeps of a name: TASK_COMM_LEN - 1 (proc_pid_comm(5)). */
-#define COMM_BYTES 15
-
 typedef enum
 {
   RULE_COMMAND,
@@ -118,9 +115,10 @@ matches_path (const char *pattern, const char *path)
 static gboolean
 has_name (const AglCommandLine *line, const char *name)
 {
-  if (strncmp (line->comm, name, COMM_BYTES) == 0)
+  if (strncmp (line->comm, name, AGL_COMM_BYTES) == 0)
     return TRUE;
-  return line->argv[0] != NULL && strpbrk (line->argv[0], " \t\n") == NULL
+  return agl_command_line_has_other_name (line) && line->argv[0] != NULL
+         && strpbrk (line->argv[0], " \t\n") == NULL
          && strcmp (agl_command_line_basename (line->argv[0]), name) == 0;
 }
 

@@ -81,34 +81,45 @@ agl_command_line_open (int proc, pid_t pid)
   return openat (proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* Up to @size bytes of the file @name; -1 with errno. A file of /proc may come in pieces. */
+/* Up to @size bytes of the file @name; -1 with errno. These files come in one piece (proc_pid_cmdline_read()
+ * and comm_show() in the kernel). */
 static gssize
 read_file (int process, const char *name, char *bytes, gsize size)
 {
-  gsize n = 0;
-  gssize n_read;
+  gssize n;
   int saved_errno;
-  int fd = openat (process, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  int fd = openat (process, name, O_RDONLY | O_CLOEXEC);
 
   if (fd < 0)
     return -1;
   do
-    {
-      n_read = read (fd, bytes + n, size - n);
-      if (n_read > 0)
-        n += n_read;
-    }
-  while (n < size && (n_read > 0 || (n_read < 0 && errno == EINTR)));
+    n = read (fd, bytes, size);
+  while (n < 0 && errno == EINTR);
   saved_errno = errno;
   close (fd);
   errno = saved_errno;
-  return n_read < 0 ? -1 : (gssize)n;
+  return n;
 }
 
+/* Whether what was not read counts as empty: not when the process has ended, and not when it was our own
+ * lack of descriptors or memory. Sets errno to ESRCH in the first case. */
 static gboolean
-has_ended (int error_number)
+is_empty (int error_number)
 {
-  return error_number == ESRCH || error_number == ENOENT;
+  switch (error_number)
+    {
+    case ENOENT: /* opening a file of /proc/PID after its end */
+    case ESRCH:
+      errno = ESRCH;
+      return FALSE;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+      errno = error_number;
+      return FALSE;
+    default:
+      return TRUE;
+    }
 }
 
 /* A name may contain a newline; only the last one is the kernel's. */
@@ -162,25 +173,43 @@ read_argv (AglCommandLineBuffer *buffer, gssize n)
 }
 
 gboolean
-agl_command_line_read (AglCommandLineBuffer *buffer, int process)
+agl_command_line_read_names (AglCommandLineBuffer *buffer, int process)
 {
   gssize n = read_file (process, "comm", buffer->comm, sizeof buffer->comm - 1);
 
-  if (n < 0 && has_ended (errno))
+  if (n < 0 && !is_empty (errno))
     return FALSE;
   read_comm (buffer, n);
 
-  n = read_file (process, "cmdline", buffer->arguments, AGL_COMMAND_LINE_BYTES);
-  if (n < 0 && has_ended (errno))
-    return FALSE;
-  read_argv (buffer, n);
-
   /* ENOENT: a kernel thread, or a zombie. */
   n = readlinkat (process, "exe", buffer->exe, sizeof buffer->exe - 1);
-  if (n < 0 && errno == ESRCH)
+  if (n < 0 && errno != ENOENT && !is_empty (errno))
     return FALSE;
   read_exe (buffer, n);
+  read_argv (buffer, 0);
   return TRUE;
+}
+
+gboolean
+agl_command_line_read_arguments (AglCommandLineBuffer *buffer, int process)
+{
+  gssize n = read_file (process, "cmdline", buffer->arguments, AGL_COMMAND_LINE_BYTES);
+
+  if (n < 0 && !is_empty (errno))
+    return FALSE;
+  read_argv (buffer, n);
+  return TRUE;
+}
+
+gboolean
+agl_command_line_has_other_name (const AglCommandLine *line)
+{
+  const char *name;
+
+  if (line->exe == NULL)
+    return TRUE;
+  name = agl_command_line_basename (line->exe);
+  return name[0] == '.' || strncmp (line->comm, name, AGL_COMM_BYTES) != 0;
 }
 
 static gboolean
@@ -215,6 +244,12 @@ find_interpreter (const AglCommandLine *line)
     if (is_version_of (program, interpreters[i].name))
       return &interpreters[i];
   return NULL;
+}
+
+gboolean
+agl_command_line_is_interpreter (const AglCommandLine *line)
+{
+  return find_interpreter (line) != NULL;
 }
 
 /* -m MODULE, -mMODULE, and as the last of several letters: -um MODULE. NULL when @argument is no such. */

@@ -31,9 +31,16 @@ typedef struct
  * (O_PATH), or -1 with errno. */
 int agl_command_line_open (int proc, pid_t pid);
 
-/* Reads all three through @process, a descriptor of /proc/PID. What may not be read is empty (exe NULL).
- * FALSE when the process has ended. */
-gboolean agl_command_line_read (AglCommandLineBuffer *buffer, int process);
+/* Reads through @process, a descriptor of /proc/PID. What may not be read is empty (exe NULL). The first
+ * leaves argv empty: the kernel fetches arguments from the process's memory, which costs as much as all the
+ * rest. FALSE with errno: ESRCH when the process has ended, else descriptors or memory ran out. */
+gboolean agl_command_line_read_names (AglCommandLineBuffer *buffer, int process);
+gboolean agl_command_line_read_arguments (AglCommandLineBuffer *buffer, int process);
+
+/* FALSE when a process bears the file name of its executable, as most do: then what argv[0] says is a
+ * nickname. TRUE when it was started through a link or a script, has renamed itself, or its executable is
+ * hidden behind a wrapper (.codex-wrapped, on NixOS): then argv[0] may say what people know it as. */
+gboolean agl_command_line_has_other_name (const AglCommandLine *line);
 
 /* What an interpreter runs. */
 typedef struct
@@ -47,6 +54,11 @@ typedef struct
  * argv[0]. Then *@program says what it runs: the first argument that is no option and no option's value.
  * Shells are not among them: what `sh -c` starts is a process of its own. */
 gboolean agl_command_line_get_program (const AglCommandLine *line, AglProgram *program);
+
+gboolean agl_command_line_is_interpreter (const AglCommandLine *line);
+
+/* What the kernel keeps of a name: TASK_COMM_LEN - 1 (proc_pid_comm(5)). */
+#define AGL_COMM_BYTES 15
 
 /* The part of @path after its last slash. */
 const char *agl_command_line_basename (const char *path);

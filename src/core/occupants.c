@@ -34,11 +34,28 @@ read_uid (int process, uid_t *uid)
   return TRUE;
 }
 
-/* TRUE when it is an agent and not an agent's helper. */
+/* *@is_agent: a known one, and not an agent's helper. FALSE with an error when it is we who cannot read: an
+ * answer with gaps is none. FALSE without when the process has ended. */
 static gboolean
-is_agent (const AglAgentCatalog *catalog, const AglCommandLineBuffer *buffer, AglAgentMatch *match)
+look (const AglAgentCatalog *catalog,
+      pid_t pid,
+      int process,
+      AglCommandLineBuffer *buffer,
+      AglAgentMatch *match,
+      gboolean *is_agent,
+      GError **error)
 {
-  return agl_agent_catalog_match (catalog, &buffer->line, match) && !match->excluded;
+  gboolean is_known;
+
+  if (agl_agent_catalog_look (catalog, process, buffer, match, &is_known))
+    {
+      *is_agent = is_known && !match->excluded;
+      return TRUE;
+    }
+  if (errno != ESRCH)
+    g_set_error (error, AGL_ERROR, AGL_ERROR_UNAVAILABLE, "Cannot look at process %d: %s", (int)pid,
+                 g_strerror (errno));
+  return FALSE;
 }
 
 static void
@@ -56,25 +73,27 @@ log_unreadable (const AglCwdScan *scan, const AglDirectory *directory)
                     "%s processes could not be looked into while looking for who is in %s", count, shown);
 }
 
-/* NULL when it has ended meanwhile. */
+/* NULL with or without an error, as look(). */
 static AglOccupant *
-describe (pid_t pid, int process, const AglAgentCatalog *catalog, AglCommandLineBuffer *buffer)
+describe (
+    pid_t pid, int process, const AglAgentCatalog *catalog, AglCommandLineBuffer *buffer, GError **error)
 {
   g_autofree char *cwd = g_malloc (PATH_MAX);
   AglOccupant *occupant;
   AglAgentMatch match;
+  gboolean is_agent;
   uid_t uid;
   gssize n = readlinkat (process, "cwd", cwd, PATH_MAX - 1);
 
   if ((n < 0 && errno != ENAMETOOLONG) || !read_uid (process, &uid)
-      || !agl_command_line_read (buffer, process))
+      || !look (catalog, pid, process, buffer, &match, &is_agent, error))
     return NULL;
   occupant = g_new0 (AglOccupant, 1);
   occupant->pid = pid;
   occupant->uid = uid;
   occupant->command = agl_text_escape (buffer->line.comm, -1);
   occupant->cwd = g_strndup (cwd, MAX (n, 0));
-  if (is_agent (catalog, buffer, &match))
+  if (is_agent)
     occupant->agent = g_strdup (match.agent);
   return occupant;
 }
@@ -103,9 +122,9 @@ agl_occupants_find (const AglDirectory *directory,
 
   if (scan == NULL)
     return NULL;
-  while (agl_cwd_scan_next (scan, &pid, &process, &problem))
+  while (problem == NULL && agl_cwd_scan_next (scan, &pid, &process, &problem))
     {
-      AglOccupant *occupant = describe (pid, process, catalog, buffer);
+      AglOccupant *occupant = describe (pid, process, catalog, buffer, &problem);
 
       if (occupant != NULL)
         g_ptr_array_add (occupants, occupant);
@@ -150,7 +169,7 @@ open_outsider (AglCwdScan *scan,
         g_propagate_error (error, g_steal_pointer (&problem));
       return NULL;
     }
-  /* The number was still this process's when it was opened if the process lives after that. */
+  /* If this process lives after the number was opened, it was its own then. */
   if (!read_uid (process, &uid) || !agl_cwd_scan_confirm (scan) || is_family (opened, holder))
     return NULL;
   command = agl_text_escape (buffer->line.comm, -1);
@@ -174,17 +193,16 @@ agl_occupants_find_agents (const AglDirectory *directory,
 
   if (scan == NULL)
     return NULL;
-  while (agl_cwd_scan_next (scan, &pid, &process, &problem))
+  while (problem == NULL && agl_cwd_scan_next (scan, &pid, &process, &problem))
     {
       AglAgentMatch match;
       AglOutsider *outsider;
+      gboolean is_agent;
 
       if ((is_registered != NULL && is_registered (pid, user_data))
-          || !agl_command_line_read (buffer, process) || !is_agent (catalog, buffer, &match))
+          || !look (catalog, pid, process, buffer, &match, &is_agent, &problem) || !is_agent)
         continue;
       outsider = open_outsider (scan, pid, process, buffer, &match, holder, &problem);
-      if (problem != NULL)
-        break;
       if (outsider != NULL)
         g_ptr_array_add (agents, outsider);
     }

@@ -137,6 +137,8 @@ static const Shape shapes[] = {
   { NULL, AGENT, "npm exec claude", NODE, { "npm exec claude" } },
   { NULL, AGENT, "node", NODE, { "node", "/usr/bin/npx", "@openai/codex" } },
   { NULL, AGENT, "vim", "/usr/bin/vim", { "vim", "claude" } },
+  { NULL, AGENT, "vim", "/usr/bin/vim", { "codex" } },
+  { "codex", AGENT, "main", "/opt/codex-x86_64-unknown-linux-musl", { "/opt/codex" } },
   { NULL, AGENT, "sshd", "/usr/sbin/sshd", { "sshd: ann@pts/claude" } },
   { NULL, AGENT, "kworker/0:1", NULL, { NULL } },
 };
@@ -215,7 +217,11 @@ test_processes (void)
   const char *module[] = { "python3", "-m", "aider", NULL };
   const char *wrapper[] = { "sh", "-c", "claude", NULL };
   const char *title[] = { "node", "/opt/pi/dist/cli.js", NULL };
+  const char *nickname[] = { "/usr/bin/codex", NULL };
+  g_autofree char *link = g_build_filename (folder, "opencode", NULL);
+  g_autofree char *hidden = make_program (folder, "bin/.codex-wrapped");
 
+  g_assert_cmpint (symlink (shell, link), ==, 0);
   assert_runs_as (catalog, (Program){ .path = claude }, "claude");
   assert_runs_as (catalog, (Program){ .path = version }, "claude");
   assert_runs_as (catalog, (Program){ .path = version, .argv = spare }, NULL);
@@ -224,6 +230,10 @@ test_processes (void)
   assert_runs_as (catalog, (Program){ .path = shell, .argv = wrapper }, NULL);
   assert_runs_as (catalog, (Program){ .path = node, .argv = title, .title = "pi" }, "pi");
   assert_runs_as (catalog, (Program){ .path = shell, .title = "pi" }, NULL);
+  /* Started by a link; under a nickname; hidden behind a wrapper. */
+  assert_runs_as (catalog, (Program){ .path = link }, "opencode");
+  assert_runs_as (catalog, (Program){ .path = shell, .argv = nickname }, NULL);
+  assert_runs_as (catalog, (Program){ .path = hidden, .argv = nickname }, "codex");
   assert_identified (catalog, getpid (), NULL);
   remove_folder (folder);
 }

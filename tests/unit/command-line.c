@@ -61,6 +61,29 @@ test_program (void)
     }
 }
 
+static void
+test_other_name (void)
+{
+  static const struct
+  {
+    const char *comm;
+    const char *exe;
+    gboolean is_other;
+  } names[] = { { "vim", "/usr/bin/vim", FALSE },
+                { "vi", "/usr/bin/vim", TRUE },
+                { "a-name-of-twent", "/bin/a-name-of-twenty", FALSE },
+                { ".codex-wrapped", "/nix/.codex-wrapped", TRUE },
+                { "MainThread", "/usr/bin/copilot", TRUE },
+                { "vim", NULL, TRUE } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      const AglCommandLine line = { .comm = names[i].comm, .exe = names[i].exe };
+
+      g_assert_cmpint (agl_command_line_has_other_name (&line), ==, names[i].is_other);
+    }
+}
+
 static AglCommandLineBuffer *
 read_one (pid_t pid)
 {
@@ -68,7 +91,9 @@ read_one (pid_t pid)
   int process = agl_command_line_open (-1, pid);
 
   g_assert_cmpint (process, >=, 0);
-  g_assert_true (agl_command_line_read (buffer, process));
+  g_assert_true (agl_command_line_read_names (buffer, process));
+  g_assert_null (buffer->line.argv[0]);
+  g_assert_true (agl_command_line_read_arguments (buffer, process));
   close (process);
   return buffer;
 }
@@ -158,13 +183,19 @@ test_ended (void)
   g_assert_cmpint (process, >=, 0);
   /* A zombie has a name, and nothing else any more. */
   kill_unreaped (pid);
-  g_assert_true (agl_command_line_read (buffer, process));
+  g_assert_true (agl_command_line_read_names (buffer, process));
+  g_assert_true (agl_command_line_read_arguments (buffer, process));
   g_assert_null (buffer->line.exe);
   g_assert_null (buffer->line.argv[0]);
   g_assert_cmpstr (buffer->line.comm, !=, "");
 
   reap (pid);
-  g_assert_false (agl_command_line_read (buffer, process));
+  errno = 0;
+  g_assert_false (agl_command_line_read_names (buffer, process));
+  g_assert_cmpint (errno, ==, ESRCH);
+  errno = 0;
+  g_assert_false (agl_command_line_read_arguments (buffer, process));
+  g_assert_cmpint (errno, ==, ESRCH);
   close (process);
   g_assert_cmpint (agl_command_line_open (-1, pid), ==, -1);
 }
@@ -177,7 +208,8 @@ test_kernel_thread (void)
 
   /* In a container there is no such process, or another. */
   if (process >= 0)
-    g_assert_true (agl_command_line_read (buffer, process));
+    g_assert_true (agl_command_line_read_names (buffer, process)
+                   && agl_command_line_read_arguments (buffer, process));
   else
     g_assert_cmpint (errno, ==, ENOENT);
   if (process >= 0 && strcmp (buffer->line.comm, "kthreadd") == 0)
@@ -194,6 +226,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/command-line/program", test_program);
+  g_test_add_func ("/command-line/other-name", test_other_name);
   g_test_add_func ("/command-line/read", test_read);
   g_test_add_func ("/command-line/title", test_title);
   g_test_add_func ("/command-line/deleted", test_deleted);

@@ -435,7 +435,7 @@ test_registered (void)
   kill_and_reap (second);
 }
 
-/* An agent that starts an agent that starts a third: each tells its own child's number. */
+/* An agent that starts an agent that starts a third: the first tells the second's number. */
 static const Scene *nested_scene;
 
 static void
@@ -445,7 +445,24 @@ become_claude (int tell_fd)
   become_program (tell_fd);
 }
 
-/* Goes by the name of an agent and stays the parent of one: what it started tells through it. */
+/* Outlives its parent, unlike other children here. */
+static void
+become_lasting_claude (int tell_fd)
+{
+  prctl (PR_SET_PDEATHSIG, 0);
+  become_claude (tell_fd);
+}
+
+static void
+wrap_claude (int tell_fd)
+{
+  if (chdir (nested_scene->work) != 0)
+    _exit (95);
+  prctl (PR_SET_NAME, "codex");
+  tell (tell_fd, start_child (become_lasting_claude, NULL));
+}
+
+/* Goes by the name of an agent, and stays the parent of one. */
 static void
 nest_claude (int tell_fd)
 {
@@ -458,15 +475,10 @@ nest_claude (int tell_fd)
 static void
 nest_twice (int tell_fd)
 {
-  gint32 inner = 0;
-  pid_t middle;
-
   if (chdir (nested_scene->work) != 0)
     _exit (95);
   prctl (PR_SET_NAME, "opencode");
-  middle = start_child (nest_claude, &inner);
-  tell (tell_fd, middle);
-  tell (tell_fd, inner);
+  tell (tell_fd, start_child (nest_claude, NULL));
 }
 
 static void
@@ -521,7 +533,7 @@ test_orphan (void)
   nested_scene = scene;
   /* The agent is to outlive its parent, and to come back to us to be reaped. */
   g_assert_cmpint (prctl (PR_SET_CHILD_SUBREAPER, 1), ==, 0);
-  pid = start_child (nest_claude, &agent);
+  pid = start_child (wrap_claude, &agent);
   wrapper = agl_process_open (pid, NULL);
   next = run_program ((Program){ .path = scene->program, .cwd = scene->work });
   other = agl_process_open (next, NULL);
@@ -573,7 +585,7 @@ look_without_descriptors (int tell_fd)
 
   close (free_fd);
   g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &old), ==, 0);
-  for (rlim_t n = free_fd; n < (rlim_t)free_fd + 3; n++)
+  for (rlim_t n = free_fd; n < (rlim_t)free_fd + 6; n++)
     {
       g_autoptr (GError) error = NULL;
       g_autoptr (GPtrArray) found = NULL;
@@ -594,8 +606,8 @@ look_without_descriptors (int tell_fd)
       if (agents != NULL)
         g_assert_cmpuint (agents->len, ==, 1);
     }
-  /* No descriptor for /proc; none for the process. */
-  g_assert_cmpuint (n_refused, >=, 2);
+  /* None for /proc, none for the process, none for a file of it. */
+  g_assert_cmpuint (n_refused, >=, 3);
   g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &old), ==, 0);
   kill_and_reap (pid);
 }
