@@ -23,6 +23,10 @@
 /* How long a service that went away is waited for before the wait is given up. */
 #define COMEBACK_MSEC 30000
 
+/* A service that stops answers its waiters with AGL_ERROR_UNAVAILABLE first. Until it is gone, asking again
+ * may meet it once more. */
+#define STOPPING_USEC (5 * G_USEC_PER_SEC)
+
 /* How long the answer to a withdrawal is waited for; closing the connection withdraws as well. */
 #define WITHDRAWAL_MSEC 2000
 
@@ -37,8 +41,10 @@ typedef struct
   AglBlockersWatch *watch;
   AglWaitDisplay *display;
   guint display_delay;
+  gint64 stopped_usec; /* monotonic: when the service last said so; 0: never */
 
   gboolean asking;
+  gboolean has_waited; /* the last question was not answered at once */
   guint64 id;
   GError *error;
   int caught; /* the signal that interrupted us; 0: none */
@@ -95,6 +101,14 @@ waits (const AglOptions *options)
   return options->wait && options->wait_msec != 0;
 }
 
+static gint64
+left_msec (const Wait *self)
+{
+  gint64 left_usec = self->deadline_usec - g_get_monotonic_time ();
+
+  return self->deadline_usec < 0 ? G_MAXINT64 : MAX (left_usec, 0) / G_TIME_SPAN_MILLISECOND;
+}
+
 static void
 add_conflict (GVariantBuilder *builder, const Wait *self)
 {
@@ -107,12 +121,8 @@ add_conflict (GVariantBuilder *builder, const Wait *self)
       add_text (builder, "conflict", "wait");
       add_text (builder, "ticket", TICKET);
       if (self->deadline_usec >= 0)
-        {
-          gint64 left_msec = (self->deadline_usec - g_get_monotonic_time ()) / G_TIME_SPAN_MILLISECOND;
-
-          g_variant_builder_add (builder, "{sv}", "timeout",
-                                 g_variant_new_uint32 ((guint32)CLAMP (left_msec, 1, G_MAXUINT32)));
-        }
+        g_variant_builder_add (builder, "{sv}", "timeout",
+                               g_variant_new_uint32 ((guint32)CLAMP (left_msec (self), 1, G_MAXUINT32)));
     }
 }
 
@@ -197,6 +207,7 @@ on_display_delay (gpointer user_data)
   Wait *self = user_data;
 
   self->display_delay = 0;
+  self->has_waited = TRUE;
   if (agl_wait_display_is_live (self->display) && g_utf8_validate (self->path, -1, NULL))
     self->watch =
         agl_blockers_watch_new (self->service, self->path, self->options->subtree, on_blockers, self);
@@ -252,9 +263,13 @@ give_back (Wait *self)
   g_variant_builder_add (&builder, "{sv}", "id", g_variant_new_uint64 (self->id));
   reply = agl_service_call (self->service, "Release", g_variant_new ("(sa{sv})", "", &builder), NULL, &error);
   if (reply == NULL)
-    g_printerr (
-        _ ("agentctl-locks: lock %" G_GUINT64_FORMAT " was granted and could not be given back: %s\n"),
-        self->id, error->message);
+    {
+      g_autofree char *number = g_strdup_printf ("%" G_GUINT64_FORMAT, self->id);
+
+      /* Translators: the number of a lock, then why */
+      g_printerr (_ ("agentctl-locks: lock %s was granted and could not be given back: %s\n"), number,
+                  error->message);
+    }
 }
 
 /* Asks once and waits for the answer. FALSE with @error when it cannot even be asked. */
@@ -267,6 +282,7 @@ ask (Wait *self, GError **error)
   if (parameters == NULL)
     return FALSE;
   self->asking = TRUE;
+  self->has_waited = FALSE;
   /* G_MAXINT is GDBus's "no limit"; its default would end a wait after 25 seconds. */
   g_dbus_connection_call_with_unix_fd_list (self->service->connection, self->service->bus_name,
                                             AGL_OBJECT_PATH, AGL_INTERFACE, "Acquire", parameters,
@@ -283,19 +299,36 @@ ask (Wait *self, GError **error)
   return TRUE;
 }
 
+/* Whether the last answer only means that the service is being restarted. */
+static gboolean
+is_interrupted (Wait *self)
+{
+  gint64 now_usec = g_get_monotonic_time ();
+
+  if (agl_exit_is_service_gone (self->error))
+    return TRUE;
+  if (!g_error_matches (self->error, AGL_ERROR, AGL_ERROR_UNAVAILABLE))
+    return FALSE;
+  if (self->has_waited)
+    self->stopped_usec = now_usec;
+  return self->stopped_usec != 0 && now_usec - self->stopped_usec < STOPPING_USEC;
+}
+
 /* The service went away. Its locks outlive it, our place in the queue does not: ask again. */
 static gboolean
 reconnect (Wait *self, GError **error)
 {
+  g_autoptr (GError) local = NULL;
+
   agl_wait_display_show_service_gone (self->display);
   g_clear_pointer (&self->service, agl_service_free);
-  self->service = agl_service_find_again (&self->options->where, COMEBACK_MSEC, error);
-  if (self->service == NULL)
-    return FALSE;
-  if (self->deadline_usec < 0 || self->deadline_usec > g_get_monotonic_time ())
-    return TRUE;
-  g_set_error_literal (error, AGL_ERROR, AGL_ERROR_TIMED_OUT, _ ("the time ran out"));
-  return FALSE;
+  self->service =
+      agl_service_find_again (&self->options->where, (gint)MIN (COMEBACK_MSEC, left_msec (self)), &local);
+  if (left_msec (self) == 0)
+    g_set_error_literal (error, AGL_ERROR, AGL_ERROR_TIMED_OUT, _ ("the time ran out"));
+  else if (self->service == NULL)
+    g_propagate_error (error, g_steal_pointer (&local));
+  return self->service != NULL && left_msec (self) > 0;
 }
 
 static guint64
@@ -307,7 +340,7 @@ acquire_waiting (Wait *self, GError **error)
     {
       if (self->id != 0)
         break;
-      if (!agl_exit_is_service_gone (self->error))
+      if (!is_interrupted (self))
         {
           agl_service_explain_error (self->service, self->error);
           g_propagate_error (error, g_steal_pointer (&self->error));

@@ -12,19 +12,20 @@ static void
 print_id (const AglOptions *options, guint64 id, const char *path, gboolean manual)
 {
   g_autofree char *shown = agl_place_display (path, g_get_home_dir ());
+  g_autofree char *number = g_strdup_printf ("%" G_GUINT64_FORMAT, id);
 
   if (options->quiet)
     return;
   if (options->json)
     agl_json_print (g_variant_new_parsed ("{'id': <%t>}", id), FALSE);
   else if (isatty (STDOUT_FILENO) == 0)
-    g_print ("%" G_GUINT64_FORMAT "\n", id);
+    g_print ("%s\n", number);
   else if (manual)
-    /* Translators: a directory, a number */
-    g_print (_ ("Claimed %s with lock %" G_GUINT64_FORMAT ".\n"), shown, id);
+    /* Translators: a directory, the number of a lock */
+    g_print (_ ("Claimed %s with lock %s.\n"), shown, number);
   else
-    /* Translators: a directory, a process number, a number */
-    g_print (_ ("Locked %s for process %d with lock %" G_GUINT64_FORMAT ".\n"), shown, (int)options->pid, id);
+    /* Translators: a directory, the number of a process, the number of a lock */
+    g_print (_ ("Locked %s for process %d with lock %s.\n"), shown, (int)options->pid, number);
 }
 
 static int

@@ -43,8 +43,12 @@ transfer (const AglOptions *options, GError **error)
     agl_json_print (g_variant_new_parsed ("{'id': <%t>, 'pid': <%u>}", options->id, (guint32)options->pid),
                     FALSE);
   else if (!options->quiet && isatty (STDOUT_FILENO) != 0)
-    /* Translators: a number, a process number */
-    g_print (_ ("Lock %" G_GUINT64_FORMAT " is held by process %d now.\n"), options->id, (int)options->pid);
+    {
+      g_autofree char *number = g_strdup_printf ("%" G_GUINT64_FORMAT, options->id);
+
+      /* Translators: the number of a lock, the number of a process */
+      g_print (_ ("Lock %s is held by process %d now.\n"), number, (int)options->pid);
+    }
   return AGL_EXIT_OK;
 }
 

@@ -64,6 +64,14 @@ watch (Wait *self, const char *path)
   g_clear_pointer (&self->watch, agl_blockers_watch_free);
 }
 
+static gint
+comeback_msec (const AglOptions *options)
+{
+  if (!options->wait || options->wait_msec < 0)
+    return COMEBACK_MSEC;
+  return (gint)MIN (COMEBACK_MSEC, options->wait_msec);
+}
+
 static int
 finish (Wait *self, const AglOptions *options, GError **error)
 {
@@ -106,7 +114,9 @@ wait_until_free (const AglOptions *options, GError **error)
       g_clear_error (&self.error);
       agl_wait_display_show_service_gone (self.display);
       g_clear_pointer (&self.service, agl_service_free);
-      self.service = agl_service_find_again (&options->where, COMEBACK_MSEC, &self.error);
+      self.service = agl_service_find_again (&options->where, comeback_msec (options), &self.error);
+      if (self.timed_out)
+        g_clear_error (&self.error);
       if (self.service == NULL)
         return finish (&self, options, error);
     }

@@ -67,10 +67,51 @@ make_harmless (const char *message)
   return g_string_free (out, FALSE);
 }
 
+static const struct
+{
+  const char *on_the_bus, *here;
+} spellings[] = {
+  { "conflict=fail", "--nonblock" },
+  { "conflict=wait", "--wait" },
+  { "conflict=join", "--join" },
+  { "conflict=steal", "--steal" },
+  { "follow-cwd=false", "--no-follow-cwd" },
+  { "follow-cwd=true", "--follow-cwd" },
+  { "shared=true", "--shared" },
+  { "subtree=true", "--subtree" },
+  { "with force", "with --force" },
+};
+
+char *
+agl_failure_respell (const char *message)
+{
+  GString *out = g_string_new (NULL);
+  gboolean quoted = FALSE;
+
+  while (*message != '\0')
+    {
+      gsize i = 0;
+
+      quoted = quoted != (*message == '"');
+      while (i < G_N_ELEMENTS (spellings) && (quoted || !g_str_has_prefix (message, spellings[i].on_the_bus)))
+        i++;
+      if (i < G_N_ELEMENTS (spellings))
+        {
+          g_string_append (out, spellings[i].here);
+          message += strlen (spellings[i].on_the_bus);
+        }
+      else
+        g_string_append_c (out, *message++);
+    }
+  return g_string_free (out, FALSE);
+}
+
 void
 agl_failure_print (const GError *error, const char *command)
 {
-  g_autofree char *message = make_harmless (error->message);
+  g_autofree char *harmless = make_harmless (error->message);
+  g_autofree char *message =
+      error->domain == AGL_ERROR ? agl_failure_respell (harmless) : g_strdup (harmless);
   const char *english = error->domain == AGL_ERROR ? headline (error->code) : NULL;
 
   if (english != NULL && _ (english) != english)

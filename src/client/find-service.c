@@ -108,8 +108,20 @@ try_direct (AglScope scope, GError **error)
   if (g_error_matches (local, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED)
       || g_error_matches (local, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
     return NULL;
-  g_propagate_error (error, g_steal_pointer (&local));
+  if (local->domain == AGL_EXIT_ERROR)
+    g_propagate_error (error, g_steal_pointer (&local));
+  else
+    g_propagate_prefixed_error (error, g_steal_pointer (&local), _ ("cannot talk to the service at %s: "),
+                                address);
   return NULL;
+}
+
+static GVariant *
+ask_bus (GDBusConnection *bus, const char *method, GVariant *parameters, const char *reply_type)
+{
+  return g_dbus_connection_call_sync (bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                      "org.freedesktop.DBus", method, parameters, G_VARIANT_TYPE (reply_type),
+                                      G_DBUS_CALL_FLAGS_NONE, AGL_CALL_TIMEOUT_MSEC, NULL, NULL);
 }
 
 /* Asks a bus for the service, starting it where the bus knows how. NULL: not to be had there. */
@@ -117,15 +129,22 @@ static AglService *
 try_bus (const char *address)
 {
   g_autoptr (AglService) self = agl_service_connect (address, AGL_BUS_NAME, NULL);
-  g_autoptr (GVariant) reply = NULL;
+  g_autoptr (GVariant) owned = NULL;
+  g_autoptr (GVariant) started = NULL;
+  gboolean has_owner;
 
   if (self == NULL)
     return NULL;
-  reply = g_dbus_connection_call_sync (self->connection, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                                       "org.freedesktop.DBus", "StartServiceByName",
-                                       g_variant_new ("(su)", AGL_BUS_NAME, 0), G_VARIANT_TYPE ("(u)"),
-                                       G_DBUS_CALL_FLAGS_NONE, AGL_CALL_TIMEOUT_MSEC, NULL, NULL);
-  return reply != NULL ? g_steal_pointer (&self) : NULL;
+  owned = ask_bus (self->connection, "NameHasOwner", g_variant_new ("(s)", AGL_BUS_NAME), "(b)");
+  if (owned == NULL)
+    return NULL;
+  g_variant_get (owned, "(b)", &has_owner);
+  if (has_owner)
+    return g_steal_pointer (&self);
+  /* Only now: of a name that runs without an activation file, dbus-daemon 1.14 says here that it is
+   * unknown. */
+  started = ask_bus (self->connection, "StartServiceByName", g_variant_new ("(su)", AGL_BUS_NAME, 0), "(u)");
+  return started != NULL ? g_steal_pointer (&self) : NULL;
 }
 
 /* Whether asking the system bus is worth its round trips: most machines have no system instance, and one that
@@ -150,7 +169,7 @@ system_bus_may_know (void)
 
 /* NULL without @error: this machine has none. */
 static AglService *
-try_system (gboolean ask_bus, GError **error)
+try_system (gboolean with_bus, GError **error)
 {
   g_autoptr (GError) local = NULL;
   g_autofree char *address = NULL;
@@ -163,7 +182,7 @@ try_system (gboolean ask_bus, GError **error)
       g_propagate_error (error, g_steal_pointer (&local));
       return NULL;
     }
-  if (!ask_bus)
+  if (!with_bus)
     return NULL;
   address = g_dbus_address_get_for_bus_sync (G_BUS_TYPE_SYSTEM, NULL, NULL);
   return address == NULL ? NULL : try_bus (address);
@@ -174,12 +193,15 @@ static char *
 session_bus_address (void)
 {
   const char *given = g_getenv ("DBUS_SESSION_BUS_ADDRESS");
+  g_autofree char *runtime_dir = agl_paths_runtime_dir (AGL_SCOPE_USER);
+  g_autofree char *parent = g_path_get_dirname (runtime_dir);
   g_autofree char *path = NULL;
   g_autofree char *escaped = NULL;
 
   if (given != NULL)
     return *given == '\0' || g_str_has_prefix (given, "autolaunch:") ? NULL : g_strdup (given);
-  path = g_build_filename (g_get_user_runtime_dir (), "bus", NULL);
+  /* Beside our own folder, wherever that is when $XDG_RUNTIME_DIR is not set. */
+  path = g_build_filename (parent, "bus", NULL);
   if (access (path, F_OK) < 0)
     return NULL;
   escaped = g_dbus_address_escape_value (path);
@@ -322,10 +344,15 @@ agl_service_find_again (const AglWhere *where, gint limit_msec, GError **error)
   while (TRUE)
     {
       g_autoptr (GError) local = NULL;
-      gint64 passed_msec = (g_get_monotonic_time () - start) / 1000;
-      gboolean may_start = limit_msec >= 0 && passed_msec >= AGAIN_PATIENCE_MSEC;
-      AglService *self = agl_service_find (where, may_start, &local);
+      gint64 passed_msec;
+      gboolean may_start;
+      AglService *self;
 
+      /* First of all: what has just gone may still be on its way out. */
+      pause_in_main_context (AGAIN_INTERVAL_MSEC);
+      passed_msec = (g_get_monotonic_time () - start) / G_TIME_SPAN_MILLISECOND;
+      may_start = limit_msec >= 0 && passed_msec >= AGAIN_PATIENCE_MSEC;
+      self = agl_service_find (where, may_start, &local);
       if (self != NULL)
         return self;
       if (may_start || (limit_msec >= 0 && passed_msec >= limit_msec) || !agl_exit_is_service_gone (local))
@@ -333,6 +360,5 @@ agl_service_find_again (const AglWhere *where, gint limit_msec, GError **error)
           g_propagate_error (error, g_steal_pointer (&local));
           return NULL;
         }
-      pause_in_main_context (AGAIN_INTERVAL_MSEC);
     }
 }

@@ -326,9 +326,9 @@ agl_service_start (const char *runtime_dir, GError **error)
 
   if (program == NULL)
     {
-      g_set_error_literal (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,
-                           _ ("no service runs, and " DAEMON_NAME " is not installed, so that it cannot be "
-                              "started"));
+      g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,
+                   /* Translators: %s is the name of a program */
+                   _ ("no service runs, and %s is not installed, so that it cannot be started"), DAEMON_NAME);
       return FALSE;
     }
   notify_fd = open_notify_socket (&name, error);

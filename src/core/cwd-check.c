@@ -3,6 +3,7 @@
 
 #include <gio/gio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A round over many locks is cut into pieces of so many, with the main loop's other work in between: at a few
  * microseconds each a piece holds nobody up for more than about a millisecond. */
@@ -111,11 +112,13 @@ judge_outside (AglCwdCheck *self, AglLock *lock)
 static void
 follow_move (AglCwdCheck *self, AglLock *lock, const char *path)
 {
+  g_autoptr (AglSubject) ourselves = NULL;
   g_autoptr (AglDirectory) found = NULL;
 
   if (agl_directory_is_foreign (lock->directory))
     return;
-  found = agl_directory_find (NULL, path, -1, AGL_ACCESS_REACH, AGL_PATIENCE_NONE, NULL);
+  ourselves = agl_subject_new (NULL, geteuid (), getegid (), NULL, 0, FALSE);
+  found = agl_directory_find (ourselves, path, -1, AGL_ACCESS_REACH, AGL_PATIENCE_NONE, NULL);
   if (found != NULL && agl_directory_equal (found, lock->directory))
     self->hooks.moved (lock, found, self->user_data);
 }

@@ -83,88 +83,6 @@ check_path (const char *path, GError **error)
   return TRUE;
 }
 
-static void
-set_would_block (GError **error)
-{
-  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK,
-                       "The directory cannot be looked at without waiting");
-}
-
-/* What @code (errno) means for the caller when its directory was looked up. */
-static void
-set_open_error (GError **error, const char *name, int code)
-{
-  AglError kind = AGL_ERROR_INVALID_DIRECTORY;
-  const char *what;
-
-  switch (code)
-    {
-    case ENOENT:
-      what = "does not exist: check the spelling or create it first";
-      break;
-    case ENOTDIR:
-      what = "is not a directory, or something on the way to it is not";
-      break;
-    case ELOOP:
-      what = "leads through too many symbolic links, or through a link of /proc: give the directory itself";
-      break;
-    case EACCES:
-    case EPERM:
-      what = "is not reachable by the caller: it needs search permission on every directory on the way";
-      break;
-    case ENAMETOOLONG:
-      what = "is too long, or a symbolic link on the way is";
-      break;
-    case EINVAL:
-    case EILSEQ:
-      what = "has a name that its file system does not allow";
-      break;
-    case EMFILE:
-    case ENFILE:
-      kind = AGL_ERROR_UNAVAILABLE;
-      what = "could not be looked up: the service has run out of file descriptors; try again later";
-      break;
-    case ENOMEM:
-    case ENOBUFS:
-      kind = AGL_ERROR_UNAVAILABLE;
-      what = "could not be looked up: the machine has run out of memory; try again later";
-      break;
-    default: /* EIO, ETIMEDOUT, ENOTCONN, ESTALE…: the filesystem's trouble, which says nothing about the path
-              */
-      kind = AGL_ERROR_UNAVAILABLE;
-      what = NULL;
-      break;
-    }
-  if (what != NULL)
-    g_set_error (error, AGL_ERROR, kind, "%s %s", name, what);
-  else
-    g_set_error (error, AGL_ERROR, kind,
-                 "%s could not be looked up, its file system fails: %s; try again when it works", name,
-                 g_strerror (code));
-}
-
-static void
-set_access_error (GError **error, const char *name, AglAccess access, int code)
-{
-  if (code == EROFS)
-    g_set_error (
-        error, AGL_ERROR, AGL_ERROR_NOT_PERMITTED,
-        "%s is on a read-only file system: an exclusive lock needs write permission, ask for a shared "
-        "one",
-        name);
-  else if (code != EACCES && code != EPERM)
-    set_open_error (error, name, code);
-  else if (access == AGL_ACCESS_WRITE)
-    g_set_error (error, AGL_ERROR, AGL_ERROR_NOT_PERMITTED,
-                 "%s is not writable for the caller: an exclusive lock needs write and search permission, a "
-                 "shared one search permission alone",
-                 name);
-  else
-    g_set_error (error, AGL_ERROR, AGL_ERROR_NOT_PERMITTED,
-                 "%s is not searchable for the caller: a lock needs search permission on its directory",
-                 name);
-}
-
 static gboolean
 read_link (const char *path, char *text, gsize size)
 {
@@ -173,21 +91,6 @@ read_link (const char *path, char *text, gsize size)
   if (n < 0)
     return FALSE;
   text[n] = '\0';
-  return TRUE;
-}
-
-/* TRUE when @process surely sees what this service sees. Reads links of /proc only, so it never waits. */
-static gboolean
-has_our_mounts (pid_t pid, gboolean *same)
-{
-  char path[64];
-  char ours[64];
-  char theirs[64];
-
-  g_snprintf (path, sizeof path, "/proc/%d/ns/mnt", (int)pid);
-  if (!read_link (path, theirs, sizeof theirs) || !read_link ("/proc/self/ns/mnt", ours, sizeof ours))
-    return FALSE;
-  *same = strcmp (ours, theirs) == 0;
   return TRUE;
 }
 
@@ -201,12 +104,40 @@ set_view_error (GError **error, const char *path, const AglProcess *process, int
     g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY,
                  "%s cannot be looked up as process %d sees it: that process has ended", name, pid);
   else if (code == EMFILE || code == ENFILE || code == ENOMEM)
-    set_open_error (error, name, code);
+    agl_directory_set_open_error (error, name, code);
   else
     g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY,
                  "%s may mean another directory to process %d than to this service, which must not see that "
                  "process's root directory (%s): give the directory itself as directory-fd",
                  name, pid, g_strerror (code));
+}
+
+/* The inexpensive way to know a view for ours: the same mounts, and a root that reads "/" here. Follows no
+ * link, since another's root may be on a server that does not answer. Not for a service that was itself given
+ * a root of its own within these mounts: outside of it things read "/" too. */
+static gboolean
+has_our_root (pid_t pid)
+{
+  AglInode root;
+  char link[32];
+  char text[PATH_MAX];
+
+  g_snprintf (link, sizeof link, "/proc/%d/root", (int)pid);
+  return read_link (link, text, sizeof text) && strcmp (text, "/") == 0
+         && agl_inode_read (AT_FDCWD, "/", AGL_PATIENCE_NONE, &root) && root.is_mount_root;
+}
+
+/* The same for certain. -1: errno. */
+static int
+compare_roots (const char *root_link)
+{
+  AglInode ours;
+  AglInode theirs;
+
+  if (!agl_inode_read (AT_FDCWD, "/", AGL_PATIENCE_BLOCK, &ours)
+      || !agl_inode_read (AT_FDCWD, root_link, AGL_PATIENCE_BLOCK, &theirs))
+    return -1;
+  return agl_inode_same_place (&ours, &theirs);
 }
 
 /* Through whose root the path is to be read. A process that may not be looked into (another user's, or one
@@ -216,46 +147,34 @@ static gboolean
 choose_view (Search *search, GError **error)
 {
   const AglProcess *process = search->subject->process;
-  char root_link[64];
-  AglInode ours;
-  AglInode theirs;
   gboolean same_mounts;
+  char root_link[32];
+  int same_root;
 
-  search->root = AT_FDCWD;
   if (process == NULL || agl_process_get_pid (process) == getpid ())
     return TRUE;
-
-  g_snprintf (root_link, sizeof root_link, "/proc/%d/root", (int)agl_process_get_pid (process));
-  if (!has_our_mounts (agl_process_get_pid (process), &same_mounts))
+  if (!agl_mounts_compare (agl_process_get_pid (process), &same_mounts))
     {
       set_view_error (error, search->path, process, errno);
       return FALSE;
     }
-  /* Nothing is known of the filesystem of another view's root; and should that be on a server, statx(2) of it
-   * could wait. Our own root is in use by everything here. */
   if (search->patience == AGL_PATIENCE_NONE)
     {
-      char text[PATH_MAX];
-
-      if (!same_mounts || !read_link (root_link, text, sizeof text) || strcmp (text, "/") != 0)
+      if (!same_mounts || !has_our_root (agl_process_get_pid (process)))
         {
-          set_would_block (error);
+          agl_directory_set_would_block (error);
           return FALSE;
         }
     }
-  if (!agl_inode_read (AT_FDCWD, "/", search->patience, &ours)
-      || !agl_inode_read (AT_FDCWD, root_link, search->patience, &theirs))
+  else
     {
-      set_view_error (error, search->path, process, errno);
-      return FALSE;
-    }
-  if (!(same_mounts && agl_inode_same_place (&ours, &theirs)))
-    {
-      search->root = open (root_link, O_PATH | O_DIRECTORY | O_CLOEXEC);
-      if (search->root < 0)
+      g_snprintf (root_link, sizeof root_link, "/proc/%d/root", (int)agl_process_get_pid (process));
+      same_root = compare_roots (root_link);
+      if (same_root == 0)
+        search->root = open (root_link, O_PATH | O_DIRECTORY | O_CLOEXEC);
+      if (same_root < 0 || (same_root == 0 && search->root < 0))
         {
           set_view_error (error, search->path, process, errno);
-          search->root = AT_FDCWD;
           return FALSE;
         }
     }
@@ -370,7 +289,7 @@ conclude (Search *search, gboolean named_by_fd, GError **error)
         g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY, "%s: the directory has been removed",
                      name);
       else
-        set_open_error (error, name, code);
+        agl_directory_set_open_error (error, name, code);
       return NULL;
     }
 
@@ -378,7 +297,7 @@ conclude (Search *search, gboolean named_by_fd, GError **error)
     ours = is_ours (search, path);
   if (ours < 0)
     {
-      set_would_block (error);
+      agl_directory_set_would_block (error);
       return NULL;
     }
 
@@ -410,14 +329,14 @@ run_search (Search *search, gboolean named_by_fd, GError **error)
     case STEP_ACCESS:
       if (code == EAGAIN && search->patience == AGL_PATIENCE_NONE)
         {
-          set_would_block (error);
+          agl_directory_set_would_block (error);
           return NULL;
         }
       name = display_name (search->path, search->fd);
       if (step == STEP_ACCESS)
-        set_access_error (error, name, search->access, code);
+        agl_directory_set_access_error (error, name, search->access, code);
       else
-        set_open_error (error, name, code);
+        agl_directory_set_open_error (error, name, code);
       return NULL;
     }
 
@@ -430,7 +349,7 @@ run_search (Search *search, gboolean named_by_fd, GError **error)
     }
   if (code == EAGAIN && search->patience == AGL_PATIENCE_NONE)
     {
-      set_would_block (error);
+      agl_directory_set_would_block (error);
       return NULL;
     }
   return conclude (search, named_by_fd, error);

@@ -63,3 +63,8 @@ int agl_directory_open_path (const char *path, AglPatience patience);
 
 /* All about @fd, found elsewhere than where it was thought to be. NULL with errno. */
 AglDirectory *agl_directory_describe (int fd, const AglInode *inode, AglPatience patience);
+
+/* What the kernel's word means for who asked for a directory, and what to do about it. @name: for display. */
+void agl_directory_set_would_block (GError **error);
+void agl_directory_set_open_error (GError **error, const char *name, int code);
+void agl_directory_set_access_error (GError **error, const char *name, AglAccess access, int code);

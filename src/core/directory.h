@@ -117,14 +117,15 @@ typedef struct
   /* For the next sighting: */
   gint64 seen_born_nsec; /* birth time of the working directory: inode numbers are used again at once */
   gboolean seen_local;   /* it is on a filesystem of this machine alone */
+  guint n_unconfirmed;   /* how many sightings ago it was looked at itself, not only its path */
 } AglSighting;
 void agl_sighting_clear (AglSighting *sighting);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (AglSighting, agl_sighting_clear)
 
 /* Where @process works. A dead process is UNKNOWN: its death is told elsewhere.
- * @last: (nullable): the previous sighting of the same pair; where nothing changed since, this is one
- * readlink(2) and one statx(2). Errors: only G_IO_ERROR_WOULD_BLOCK, with AGL_PATIENCE_NONE; *@sighting is
- * UNKNOWN then. */
+ * @last: (nullable): the previous sighting of the same pair; where the process was inside and nothing
+ * changed since, this is one readlink(2) and, every fourth time, one statx(2). Errors: only
+ * G_IO_ERROR_WOULD_BLOCK, with AGL_PATIENCE_NONE; *@sighting is UNKNOWN then. */
 gboolean agl_directory_sight (const AglDirectory *self,
                               const AglProcess *process,
                               const AglSighting *last,

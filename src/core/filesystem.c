@@ -21,6 +21,9 @@
 #define STATMOUNT_SB_BASIC   0x1U
 #define STATMOUNT_MNT_BASIC  0x2U
 
+/* Any rename or mount on the machine can disturb a lookup in memory, which then says EAGAIN as well. */
+#define CACHED_TRIES 3
+
 /* struct mnt_id_req and the head of struct statmount, <linux/mount.h> of Linux 6.8. */
 typedef struct
 {
@@ -124,13 +127,18 @@ int
 agl_fd_open_directory (int at, const char *path, guint64 resolve, AglPatience patience)
 {
   struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = resolve };
-  int fd;
+  int fd = -1;
 
   if (patience == AGL_PATIENCE_NONE)
     how.resolve |= RESOLVE_CACHED;
-  do
-    fd = syscall (SYS_openat2, at, path, &how, sizeof how);
-  while (fd < 0 && errno == EINTR);
+  for (guint i = 0; i < CACHED_TRIES; i++)
+    {
+      do
+        fd = syscall (SYS_openat2, at, path, &how, sizeof how);
+      while (fd < 0 && errno == EINTR);
+      if (fd >= 0 || errno != EAGAIN || patience != AGL_PATIENCE_NONE)
+        break;
+    }
   if (fd >= 0)
     return fd;
 
@@ -163,6 +171,32 @@ agl_fd_dup_path (int fd)
       return NULL;
     }
   return g_strndup (text, n);
+}
+
+gboolean
+agl_mounts_compare (pid_t pid, gboolean *same)
+{
+  static gsize known = 0;
+  static char ours[64]; /* "mnt:[4026531841]"; a service stays where it was started */
+  char theirs[sizeof ours] = { 0 };
+  char link[32];
+
+  if (g_once_init_enter (&known))
+    {
+      ssize_t n = readlink ("/proc/self/ns/mnt", ours, sizeof ours - 1);
+
+      g_once_init_leave (&known, n > 0 ? 1 : 2);
+    }
+  if (known != 1)
+    {
+      errno = ENOSYS;
+      return FALSE;
+    }
+  g_snprintf (link, sizeof link, "/proc/%d/ns/mnt", (int)pid);
+  if (readlink (link, theirs, sizeof theirs - 1) < 0)
+    return FALSE;
+  *same = strcmp (ours, theirs) == 0;
+  return TRUE;
 }
 
 static gboolean
@@ -249,16 +283,22 @@ agl_climb_clear (AglClimb *self)
   self->owned = FALSE;
 }
 
+static gboolean
+is_own_root (const AglInode *inode)
+{
+  AglInode root;
+
+  return inode->is_mount_root && agl_inode_read (AT_FDCWD, "/", AGL_PATIENCE_NONE, &root)
+         && agl_inode_same_place (inode, &root);
+}
+
 /* Going up from the root of a mount leads into another filesystem, and ".." makes some of them ask their
  * server (d_weak_revalidate of NFS). So that one has to be known first. */
 static gboolean
 may_leave_mount (const AglInode *inode)
 {
   MountReply mount;
-  AglInode root;
 
-  if (agl_inode_read (AT_FDCWD, "/", AGL_PATIENCE_NONE, &root) && agl_inode_same_place (inode, &root))
-    return TRUE; /* leads nowhere else */
   return inode->has_unique_mount_id && read_mount (inode->mount_id, &mount)
          && is_local_mount (mount.parent_id);
 }
@@ -268,12 +308,16 @@ agl_climb_next (AglClimb *self)
 {
   AglInode above;
 
+  if (is_own_root (&self->at))
+    {
+      errno = 0;
+      return FALSE;
+    }
   if (self->patience == AGL_PATIENCE_NONE && self->at.is_mount_root && !may_leave_mount (&self->at))
     {
       errno = EAGAIN;
       return FALSE;
     }
-
   if (self->n_up == MAX_LEVELS)
     {
       int fd = agl_climb_open (self);

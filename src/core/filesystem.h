@@ -35,6 +35,10 @@ int agl_fd_open_directory (int at, const char *path, guint64 resolve, AglPatienc
 /* The path by which the kernel knows @fd, in the view of this service; caller frees. */
 char *agl_fd_dup_path (int fd);
 
+/* Whether process @pid is in the mount namespace of this service. Reads links of /proc alone, so it never
+ * waits; FALSE with errno when it may not be looked into or is gone. */
+gboolean agl_mounts_compare (pid_t pid, gboolean *same);
+
 /* What matters about the kind of filesystem something is on. */
 typedef struct
 {

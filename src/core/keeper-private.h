@@ -53,4 +53,3 @@ gboolean agl_keeper_is_ready (const AglRequest *request, gpointer user_data, GEr
 void agl_keeper_wait_ended (AglWaiter *waiter, AglLock *lock, const GError *error, gpointer user_data);
 void agl_keeper_holder_to_be_died (AglKeeper *self, AglProcess *process);
 void agl_keeper_check_waiters (AglKeeper *self);
-void agl_keeper_drop_all (AglKeeper *self);

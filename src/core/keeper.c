@@ -458,7 +458,15 @@ agl_keeper_new (
 void
 agl_keeper_free (AglKeeper *self)
 {
-  agl_keeper_drop_all (self);
+  g_autoptr (GPtrArray) locks = agl_lock_table_list (self->table);
+
+  for (guint i = 0; i < locks->len; i++)
+    {
+      AglLock *lock = g_ptr_array_index (locks, i);
+
+      g_clear_pointer (&lock->watched, agl_process_unref);
+      g_clear_pointer (&lock->removal, agl_directory_unref);
+    }
   g_clear_handle_id (&self->retry_timer, g_source_remove);
   g_clear_handle_id (&self->expiry_timer, g_source_remove);
   agl_cwd_check_free (self->check);

@@ -31,7 +31,9 @@ typedef struct
 /* @store, @worker: borrowed. @hooks is copied. Errors: AGL_ERROR_UNAVAILABLE. */
 AglKeeper *agl_keeper_new (
     AglLockStore *store, AglWorker *worker, const AglKeeperHooks *hooks, gpointer user_data, GError **error);
-/* Releases nothing: what is on disk stays held. Waiters are told AGL_ERROR_UNAVAILABLE. */
+/* Tells whoever waits AGL_ERROR_UNAVAILABLE. To be called before the doors close. */
+void agl_keeper_stop (AglKeeper *self);
+/* Releases nothing: what is on disk stays held. */
 void agl_keeper_free (AglKeeper *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglKeeper, agl_keeper_free)
 

@@ -17,10 +17,8 @@
 
 #include "common/error.h"
 #include "core/id-counter.h"
+#include "core/lock-ends.h"
 #include "core/private-folder.h"
-
-/* Removals that failed are tried again with later calls, so many at a time. */
-#define MAX_RETRIES 16
 
 struct _AglLockStore
 {
@@ -29,23 +27,10 @@ struct _AglLockStore
   AglPrivateFolder *locks;  /* of processes */
   AglPrivateFolder *claims; /* manual */
   AglIdCounter *ids;
-  GHashTable *ended;   /* id → Ended */
+  AglLockEnds *ends;
   GHashTable *foreign; /* id → Foreign */
-  guint n_unmarked;    /* of @ended */
-  guint n_owed;        /* of @ended */
   guint n_bad;
 };
-
-/* A lock whose end is on disk, but whose file is still there. */
-typedef struct
-{
-  guint64 id;
-  AglPrivateFolder *folder;
-  AglReleaseReason reason;
-  guint64 successor; /* 0: none */
-  gboolean unmarked; /* the file still has the name of a held one; the successor's names it */
-  gboolean owed;     /* announced: to be removed as soon as that works */
-} Ended;
 
 /* A lock that was loaded from another world (see process.h) and means that one until it has a new holder. */
 typedef struct
@@ -70,7 +55,7 @@ agl_lock_store_new (const char *runtime_dir, const char *state_dir, GError **err
   g_autoptr (AglLockStore) self = g_new0 (AglLockStore, 1);
   gboolean new_claims = FALSE, new_locks = FALSE;
 
-  self->ended = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
+  self->ends = agl_lock_ends_new ();
   self->foreign = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, foreign_free);
   self->state = agl_private_folder_open (state_dir, TRUE, error);
   if (self->state == NULL)
@@ -106,173 +91,22 @@ folder_of (AglLockStore *self, const AglLock *lock)
   return lock->manual ? self->claims : self->locks;
 }
 
-static void
-log_trouble (guint64 id, const GError *error, const char *meaning)
-{
-  g_autofree char *number = g_strdup_printf ("%" G_GUINT64_FORMAT, id);
-
-  g_log_structured (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "AGL_LOCK_ID", number, "MESSAGE", "Lock %s: %s; %s",
-                    number, error->message, meaning);
-}
-
-/* Ends that are not fully on disk. */
-
-static void
-set_flag (gboolean *flag, guint *count, gboolean value)
-{
-  if (*flag == value)
-    return;
-  *flag = value;
-  *count += value ? 1 : -1;
-}
-
-static Ended *
-add_ended (
-    AglLockStore *self, guint64 id, AglPrivateFolder *folder, AglReleaseReason reason, guint64 successor)
-{
-  Ended *ended = g_new0 (Ended, 1);
-
-  ended->id = id;
-  ended->folder = folder;
-  ended->reason = reason;
-  ended->successor = successor;
-  g_hash_table_replace (self->ended, &ended->id, ended);
-  return ended;
-}
-
-static void
-drop_ended (AglLockStore *self, Ended *ended)
-{
-  set_flag (&ended->unmarked, &self->n_unmarked, FALSE);
-  set_flag (&ended->owed, &self->n_owed, FALSE);
-  g_hash_table_remove (self->ended, &ended->id);
-}
-
-/* Gives the file of a superseded lock the name that says so by itself. */
-static void
-mark (AglLockStore *self, Ended *ended)
-{
-  g_autofree char *from = agl_lock_file_name (ended->id);
-  g_autofree char *to = agl_lock_file_over_name (ended->id, ended->reason);
-  g_autoptr (GError) error = NULL;
-
-  if (agl_private_folder_rename (ended->folder, from, to, &error)
-      || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
-    {
-      set_flag (&ended->unmarked, &self->n_unmarked, FALSE);
-      return;
-    }
-  if (!ended->unmarked)
-    log_trouble (ended->id, error, "its end stands in the file of the lock that took its place");
-  set_flag (&ended->unmarked, &self->n_unmarked, TRUE);
-}
-
-/* TRUE when nothing on disk depends on @id's own file any more. */
-static gboolean
-mark_superseded_by (AglLockStore *self, guint64 id)
-{
-  GHashTableIter iter;
-  gpointer value;
-  gboolean all = TRUE;
-
-  if (self->n_unmarked == 0)
-    return TRUE;
-  g_hash_table_iter_init (&iter, self->ended);
-  while (g_hash_table_iter_next (&iter, NULL, &value))
-    {
-      Ended *ended = value;
-
-      if (!ended->unmarked || ended->successor != id)
-        continue;
-      mark (self, ended);
-      all = all && !ended->unmarked;
-    }
-  return all;
-}
-
-/* Those whose end stands only in @id's file must be named by it whenever it is written. */
-static void
-collect_superseded_by (AglLockStore *self, guint64 id, GArray *ids)
-{
-  GHashTableIter iter;
-  gpointer value;
-
-  if (self->n_unmarked == 0)
-    return;
-  g_hash_table_iter_init (&iter, self->ended);
-  while (g_hash_table_iter_next (&iter, NULL, &value))
-    {
-      const Ended *ended = value;
-
-      if (ended->unmarked && ended->successor == id)
-        g_array_append_val (ids, ended->id);
-    }
-}
-
-/* FALSE when it has to be tried again. */
-static gboolean
-remove_file (AglLockStore *self, Ended *ended, GError **error)
-{
-  g_autofree char *name = NULL;
-
-  if (!mark_superseded_by (self, ended->id))
-    {
-      g_set_error (error, AGL_ERROR, AGL_ERROR_UNAVAILABLE, "the locks that it superseded are still on disk");
-      return FALSE;
-    }
-  name =
-      ended->unmarked ? agl_lock_file_name (ended->id) : agl_lock_file_over_name (ended->id, ended->reason);
-  return agl_private_folder_remove (ended->folder, name, error);
-}
-
-static void
-pay_debts (AglLockStore *self)
-{
-  g_autoptr (GPtrArray) owed = NULL;
-  GHashTableIter iter;
-  gpointer value;
-
-  if (self->n_owed == 0)
-    return;
-  owed = g_ptr_array_new ();
-  g_hash_table_iter_init (&iter, self->ended);
-  while (owed->len < MAX_RETRIES && g_hash_table_iter_next (&iter, NULL, &value))
-    if (((Ended *)value)->owed)
-      g_ptr_array_add (owed, value);
-  for (guint i = 0; i < owed->len; i++)
-    if (remove_file (self, owed->pdata[i], NULL))
-      drop_ended (self, owed->pdata[i]);
-}
-
 void
 agl_lock_store_announced (AglLockStore *self, guint64 id)
 {
-  Ended *ended = g_hash_table_lookup (self->ended, &id);
-  g_autoptr (GError) error = NULL;
-
-  pay_debts (self);
-  if (ended == NULL || ended->owed)
-    return;
-  if (remove_file (self, ended, &error))
-    {
-      drop_ended (self, ended);
-      return;
-    }
-  log_trouble (id, error, "its file is removed later; after a crash before that, its end is announced again");
-  set_flag (&ended->owed, &self->n_owed, TRUE);
+  agl_lock_ends_remove (self->ends, id);
 }
 
 void
 agl_lock_store_free (AglLockStore *self)
 {
-  if (self->ended != NULL)
-    pay_debts (self);
+  agl_lock_ends_retry (self->ends);
+  g_clear_pointer (&self->ends, agl_lock_ends_free);
   g_clear_pointer (&self->ids, agl_id_counter_free);
   g_clear_pointer (&self->locks, agl_private_folder_free);
   g_clear_pointer (&self->claims, agl_private_folder_free);
   g_clear_pointer (&self->runtime, agl_private_folder_free);
   g_clear_pointer (&self->state, agl_private_folder_free);
-  g_clear_pointer (&self->ended, g_hash_table_unref);
   g_clear_pointer (&self->foreign, g_hash_table_unref);
   g_free (self);
 }
@@ -298,7 +132,7 @@ write_lock (AglLockStore *self, const AglLock *lock, const char *name, GPtrArray
   g_autoptr (GArray) ids = g_array_new (FALSE, FALSE, sizeof (guint64));
   g_autofree char *text = NULL;
 
-  collect_superseded_by (self, lock->id, ids);
+  agl_lock_ends_collect (self->ends, lock->id, ids);
   for (guint i = 0; superseded != NULL && i < superseded->len; i++)
     g_array_append_val (ids, ((const AglLock *)superseded->pdata[i])->id);
 
@@ -313,7 +147,7 @@ agl_lock_store_save (AglLockStore *self, const AglLock *lock, GPtrArray *superse
 {
   g_autofree char *name = agl_lock_file_name (lock->id);
 
-  pay_debts (self);
+  agl_lock_ends_retry (self->ends);
   if (!write_lock (self, lock, name, superseded, error))
     return FALSE;
   for (guint i = 0; superseded != NULL && i < superseded->len; i++)
@@ -321,7 +155,7 @@ agl_lock_store_save (AglLockStore *self, const AglLock *lock, GPtrArray *superse
       const AglLock *loser = superseded->pdata[i];
 
       g_hash_table_remove (self->foreign, &loser->id);
-      mark (self, add_ended (self, loser->id, folder_of (self, loser), AGL_RELEASE_STOLEN, lock->id));
+      agl_lock_ends_add_superseded (self->ends, loser->id, folder_of (self, loser), lock->id);
     }
   return TRUE;
 }
@@ -346,7 +180,7 @@ agl_lock_store_forget (AglLockStore *self, const AglLock *lock, AglReleaseReason
   g_autofree char *to = agl_lock_file_over_name (lock->id, reason);
   g_autoptr (GError) local = NULL;
 
-  pay_debts (self);
+  agl_lock_ends_retry (self->ends);
   if (!agl_private_folder_rename (folder_of (self, lock), from, to, &local))
     {
       if (!g_error_matches (local, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
@@ -357,7 +191,7 @@ agl_lock_store_forget (AglLockStore *self, const AglLock *lock, AglReleaseReason
       if (!write_end (self, lock, to, error))
         return FALSE;
     }
-  add_ended (self, lock->id, folder_of (self, lock), reason, 0);
+  agl_lock_ends_add (self->ends, lock->id, folder_of (self, lock), reason);
   g_hash_table_remove (self->foreign, &lock->id);
   return TRUE;
 }
@@ -454,7 +288,7 @@ keep (Load *load, AglPrivateFolder *folder, const char *name, AglSavedLock *save
   for (guint i = 0; i < saved->supersedes->len; i++)
     g_hash_table_insert (load->superseded, &g_array_index (saved->supersedes, guint64, i), saved);
   if (saved->over)
-    add_ended (load->store, saved->lock->id, folder, saved->reason, 0);
+    agl_lock_ends_add (load->store->ends, saved->lock->id, folder, saved->reason);
 }
 
 /* Ended ones come first, then the rest by id: so nothing depends on the order in which a folder is listed. */
@@ -517,8 +351,8 @@ finish_steals (Load *load)
         continue;
       saved->over = TRUE;
       saved->reason = AGL_RELEASE_STOLEN;
-      mark (load->store, add_ended (load->store, saved->lock->id, folder_of (load->store, saved->lock),
-                                    AGL_RELEASE_STOLEN, successor->lock->id));
+      agl_lock_ends_add_superseded (load->store->ends, saved->lock->id, folder_of (load->store, saved->lock),
+                                    successor->lock->id);
     }
 }
 

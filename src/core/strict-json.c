@@ -87,16 +87,25 @@ skip_string (const char *data, gsize n_bytes, gsize *at, GError **error)
   return complain (error, *at, "ends within a string");
 }
 
+static gboolean
+is_blank (char c)
+{
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 gboolean
 agl_strict_json_check (const char *data, gsize n_bytes, GError **error)
 {
   gsize at = 0;
   guint depth = 0;
+  gboolean is_over = FALSE;
 
   while (at < n_bytes)
     {
       char c = data[at];
 
+      if (depth == 0 && !is_blank (c) && (is_over || c != '{'))
+        return complain (error, at, "not one object");
       if (c == '"')
         {
           if (!skip_string (data, n_bytes, &at, error))
@@ -105,12 +114,13 @@ agl_strict_json_check (const char *data, gsize n_bytes, GError **error)
         }
       if (c == '{' || c == '[')
         depth++;
-      else if ((c == '}' || c == ']') && depth > 0)
+      else if (c == '}' || c == ']')
         depth--;
       else if (c == '\0' || strchr (":,-+.0123456789truefalsn \t\r\n", c) == NULL)
         return complain (error, at, "not JSON");
       if (depth > AGL_STRICT_JSON_MAX_DEPTH)
         return complain (error, at, "too deep");
+      is_over = depth == 0 && (is_over || c == '}' || c == ']');
       at++;
     }
   if (depth != 0)

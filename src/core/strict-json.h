@@ -8,8 +8,10 @@
  * json-scanner.c), so what came from a disk passes agl_strict_json_check() first.
  * Every error here is G_IO_ERROR_INVALID_DATA. */
 
-/* Printable ASCII and white space alone; strings closed and escaped as RFC 8259 says, without \u0000 and
- * without lone surrogates; at most AGL_STRICT_JSON_MAX_DEPTH levels. */
+/* One object and nothing beside it (of two json-glib 1.6 leaks the first), in printable ASCII and white space
+ * alone; strings closed and escaped as RFC 8259 says, without \u0000 and without lone surrogates; at most
+ * AGL_STRICT_JSON_MAX_DEPTH levels. That brackets pair and commas separate is left to json-glib, and so is
+ * a text that is blank. */
 #define AGL_STRICT_JSON_MAX_DEPTH 4
 gboolean agl_strict_json_check (const char *data, gsize n_bytes, GError **error);
 

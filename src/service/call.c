@@ -66,7 +66,8 @@ on_authority (gboolean allowed, gpointer user_data)
   g_autoptr (GError) refusal = g_steal_pointer (&appeal->refusal);
 
   g_free (appeal);
-  if (!allowed)
+  /* Who has hung up while somebody was asked for a password wants nothing any more. */
+  if (!allowed || call->caller->is_gone)
     {
       fail_now (call, g_steal_pointer (&refusal));
       return;

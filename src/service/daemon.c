@@ -252,14 +252,17 @@ agl_daemon_free (AglDaemon *self)
 
   agl_notify ("STOPPING=1");
   g_clear_handle_id (&self->idle_timer, g_source_remove);
-  g_clear_pointer (&service->keeper, agl_keeper_free);
-  if (service->object != NULL)
-    agl_locks_object_flush (service);
+  if (service->keeper != NULL)
+    {
+      agl_keeper_stop (service->keeper);
+      agl_locks_object_flush (service);
+    }
   g_clear_pointer (&self->bus, agl_bus_door_free);
   g_ptr_array_unref (self->sockets);
   if (service->object != NULL)
     agl_locks_object_free (service);
   g_clear_pointer (&service->callers, agl_callers_free);
+  g_clear_pointer (&service->keeper, agl_keeper_free);
   g_clear_pointer (&service->authority, agl_authority_free);
   g_clear_pointer (&service->worker, agl_worker_free);
   g_clear_pointer (&service->store, agl_lock_store_free);

@@ -66,6 +66,8 @@ decode_uid (const char *hex, uid_t *uid)
       if (high < 0 || low < 0)
         return FALSE;
       decimal[i] = (char)(high << 4 | low);
+      if (decimal[i] == '\0')
+        return FALSE;
     }
   decimal[n_digits] = '\0';
   if (!g_ascii_string_to_unsigned (decimal, 10, 0, G_MAXUINT32 - 1, &number, NULL))

@@ -13,9 +13,21 @@
 typedef struct
 {
   gboolean user, system, version;
+  char *config, *runtime_dir, *state_dir;
+  char **listen;
   AglDaemonOptions daemon;
   int idle_exit_sec;
 } CommandLine;
+
+static void
+command_line_clear (CommandLine *line)
+{
+  g_free (line->config);
+  g_free (line->runtime_dir);
+  g_free (line->state_dir);
+  g_strfreev (line->listen);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (CommandLine, command_line_clear)
 
 static gboolean
 on_stop (gpointer user_data)
@@ -45,6 +57,10 @@ check (CommandLine *line, int argc, GError **error)
   if (wrong != NULL)
     g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, wrong);
   line->daemon.scope = line->system ? AGL_SCOPE_SYSTEM : AGL_SCOPE_USER;
+  line->daemon.config = line->config;
+  line->daemon.runtime_dir = line->runtime_dir;
+  line->daemon.state_dir = line->state_dir;
+  line->daemon.listen = line->listen;
   line->daemon.idle_exit_sec = (guint)MAX (line->idle_exit_sec, 0);
   return wrong == NULL;
 }
@@ -56,14 +72,13 @@ parse (CommandLine *line, int *argc, char ***argv, GError **error)
     { "user", 0, 0, G_OPTION_ARG_NONE, &line->user,
       "Serve this user, on the session bus and the direct socket", NULL },
     { "system", 0, 0, G_OPTION_ARG_NONE, &line->system, "Serve the whole machine, on the system bus", NULL },
-    { "listen", 0, 0, G_OPTION_ARG_STRING_ARRAY, &line->daemon.listen, "Listen on this D-Bus address too",
+    { "listen", 0, 0, G_OPTION_ARG_STRING_ARRAY, &line->listen, "Listen on this D-Bus address too",
       "ADDRESS" },
     { "no-bus", 0, 0, G_OPTION_ARG_NONE, &line->daemon.no_bus, "Do not connect to a message bus", NULL },
-    { "config", 0, 0, G_OPTION_ARG_FILENAME, &line->daemon.config, "Read this configuration", "FILE" },
-    { "runtime-dir", 0, 0, G_OPTION_ARG_FILENAME, &line->daemon.runtime_dir,
+    { "config", 0, 0, G_OPTION_ARG_FILENAME, &line->config, "Read this configuration", "FILE" },
+    { "runtime-dir", 0, 0, G_OPTION_ARG_FILENAME, &line->runtime_dir,
       "Folder of the direct socket and of what a reboot ends", "DIR" },
-    { "state-dir", 0, 0, G_OPTION_ARG_FILENAME, &line->daemon.state_dir, "Folder of what survives a reboot",
-      "DIR" },
+    { "state-dir", 0, 0, G_OPTION_ARG_FILENAME, &line->state_dir, "Folder of what survives a reboot", "DIR" },
     { "idle-exit", 0, 0, G_OPTION_ARG_INT, &line->idle_exit_sec,
       "Stop when nothing was held and nobody connected for so long", "SECONDS" },
     { "replace", 0, 0, G_OPTION_ARG_NONE, &line->daemon.replace, "Take over from a running instance", NULL },
@@ -79,7 +94,7 @@ parse (CommandLine *line, int *argc, char ***argv, GError **error)
 int
 main (int argc, char **argv)
 {
-  CommandLine line = { 0 };
+  g_auto (CommandLine) line = { 0 };
   g_autoptr (GMainLoop) loop = NULL;
   g_autoptr (AglDaemon) daemon = NULL;
   g_autoptr (GError) error = NULL;

@@ -27,7 +27,11 @@
 /* New connections in one turn of the loop, so that a burst of them leaves others their turn. */
 #define ACCEPTS_PER_TURN 16
 /* Without descriptors accept(2) fails over and over, and the socket stays readable. */
-#define ACCEPT_PAUSE_MSEC       500
+#define ACCEPT_PAUSE_MSEC 500
+/* A burst (a thousand locks that end together) is no fault of the reader: it is cut off when it has taken
+ * nothing for this long, or at this many times the limit however it reads. */
+#define STALL_USEC              (2 * G_USEC_PER_SEC)
+#define HARD_LIMIT_FACTOR       4
 #define COMPLAINT_INTERVAL_USEC G_USEC_PER_SEC
 
 /* One who came: first in the handshake, then with a connection. */
@@ -53,6 +57,9 @@ typedef struct
   AglPeerStream *stream;
   guint max_queued_messages;
   guint32 written_serial; /* atomic: of the last message that was taken from the queue */
+  /* While there is too much in the queue: what written_serial was, and since when. */
+  guint32 stalled_serial;
+  gint64 stalled_usec;
   gboolean is_cut_off;
 } Channel;
 
@@ -439,7 +446,8 @@ on_gio_warning (const char *domain, GLogLevelFlags level, const char *text, gpoi
       return;
     }
   escaped = agl_text_escape (text, (gssize)strcspn (text, "\n"));
-  g_debug ("%s", escaped);
+  /* A handler must not log in the ordinary way: GLib takes it for a recursion, and aborts. */
+  g_log_default_handler (domain, G_LOG_LEVEL_DEBUG, escaped, NULL);
 }
 
 static void
@@ -541,21 +549,44 @@ agl_socket_door_get_backlog (GDBusConnection *connection)
   return (guint)MAX (n_queued, 0);
 }
 
+static gboolean
+has_left_too_much (Channel *self, guint n_queued)
+{
+  guint32 written_serial = (guint32)g_atomic_int_get (&self->written_serial);
+  gint64 now_usec;
+
+  if (n_queued <= self->max_queued_messages)
+    {
+      self->stalled_usec = 0;
+      return FALSE;
+    }
+  now_usec = g_get_monotonic_time ();
+  if (self->stalled_usec == 0 || self->stalled_serial != written_serial)
+    {
+      self->stalled_serial = written_serial;
+      self->stalled_usec = now_usec;
+    }
+  return now_usec - self->stalled_usec > STALL_USEC
+         || n_queued / HARD_LIMIT_FACTOR > self->max_queued_messages;
+}
+
 gboolean
 agl_socket_door_check_backlog (GDBusConnection *connection)
 {
   Channel *channel = g_object_get_qdata (G_OBJECT (connection), channel_quark ());
+  guint n_queued;
 
   if (channel == NULL)
     return TRUE;
   if (channel->is_cut_off)
     return FALSE;
-  if (agl_socket_door_get_backlog (connection) <= channel->max_queued_messages)
+  n_queued = agl_socket_door_get_backlog (connection);
+  if (!has_left_too_much (channel, n_queued))
     return TRUE;
 
   channel->is_cut_off = TRUE;
   g_message ("User %u on the direct socket: cut off, has left %u messages unread", (guint)channel->peer->uid,
-             channel->max_queued_messages);
+             n_queued);
   agl_peer_stream_abort (channel->stream);
   return FALSE;
 }

@@ -16,7 +16,9 @@ typedef struct
   gboolean everybody;
   guint max_connections_per_user; /* handshakes included; more are closed at once, with a log line */
   guint max_connections;          /* of all users together; 0: 4096 */
-  guint max_queued_messages;      /* towards a peer that does not read: more, and it is cut off; 0: 10 000 */
+  /* Towards a peer that does not read: with more it is cut off once it has taken none for two seconds, and at
+   * four times as many in any case. 0: 10 000. */
+  guint max_queued_messages;
   /* Calls of one connection that are not answered yet: no more are read from it meanwhile. A call that waits
    * for a lock counts as one, and as one for each descriptor sent with it: so more than twice the waiters
    * that a user may have, or a full connection could not cancel. 0: 256. */
@@ -47,8 +49,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglSocketDoor, agl_socket_door_free)
 const char *agl_socket_door_get_address (const AglSocketDoor *self); /* as clients should connect */
 guint agl_socket_door_count (const AglSocketDoor *self); /* open connections, handshakes included */
 
-/* To be called after signals were sent: cuts @connection off when its peer has left more than
- * max_queued_messages unread. FALSE: it has been. Does nothing to a connection that did not come through a
+/* To be called after signals were sent: cuts @connection off when its peer leaves them unread
+ * (see max_queued_messages). FALSE: it has been. Does nothing to a connection that did not come through a
  * socket door. From the thread that sent them. */
 gboolean agl_socket_door_check_backlog (GDBusConnection *connection);
 

@@ -606,10 +606,13 @@ class Case(unittest.TestCase):
         return client
 
     def directory(self, name="project"):
-        path = os.path.join(os.path.realpath(self.service.root), "work", name)
-        os.makedirs(path, exist_ok=True)
-        if self.uid is not None:
-            os.chown(path, self.uid, self.uid)
+        path = os.path.join(os.path.realpath(self.service.root), "work")
+        for part in name.split("/"):
+            path = os.path.join(path, part)
+            if not os.path.isdir(path):
+                os.mkdir(path)
+                if self.uid is not None:
+                    os.chown(path, self.uid, self.uid)
         return path
 
     def agent(self, cwd, **given):

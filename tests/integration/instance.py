@@ -215,6 +215,7 @@ class CommandLine(harness.Case):
         process = self.service.process
         until(lambda: process.poll() is not None, "its end after a second of nothing")
         self.assertEqual(process.returncode, 0)
+        self.service.process = None
 
     def test_no_idle_exit_while_something_is_held(self):
         self.service.start("--idle-exit=1")
@@ -228,7 +229,7 @@ class CommandLine(harness.Case):
         client = self.client("direct")
         client.release(id=lock)
         client.close()
-        process = self.service.process
+        process, self.service.process = self.service.process, None
         until(lambda: process.poll() is not None, "its end")
         self.assertEqual(process.returncode, 0)
 
@@ -261,6 +262,7 @@ class Restart(harness.Case):
         before = self.me.list()
         self.service.kill()
         self.again()
+        until(lambda: self.me.lock(lock)["cwd"] == "inside", "the first look at where the holder is")
         self.assertEqual(self.me.list(), before)
         self.assertEqual(self.me.counters()["restored"], 2)
         other = self.agent(place)

@@ -90,6 +90,7 @@ class Acquire(harness.Case):
         joined = second.acquire(place, conflict="join")
         self.assertNotEqual(joined, lock)
         self.assertEqual([b["id"] for b in self.me.list(directory=place)], [lock, joined])
+        self.me.drain()
         self.assertEqual([s.name for s in self.me.signals], ["LockAcquired", "LockAcquired"])
         first.die()
         self.me.wait_released(lock, "exited")

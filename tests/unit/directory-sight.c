@@ -266,7 +266,12 @@ test_made_anew (Folder *folder, gconstpointer data)
     }
   worker_go (&worker, path);
   if (handle != NULL)
-    g_assert_cmpint (sight (directory, &worker, &last), ==, AGL_CWD_OUTSIDE);
+    {
+      /* The text alone does not tell; soon the directory itself is looked at. */
+      for (guint i = 0; i < 8 && last.cwd == AGL_CWD_INSIDE; i++)
+        sight (directory, &worker, &last);
+      g_assert_cmpint (last.cwd, ==, AGL_CWD_OUTSIDE);
+    }
   worker_stop (&worker);
 }
 

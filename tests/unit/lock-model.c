@@ -17,11 +17,11 @@
 #define DEFAULT_LIMIT   12
 #define DEFAULT_WAITERS 7
 
-/* A tree of directories, and four of them once more as seen through a bind mount. */
+/* A tree of directories, and some of them once more as seen through bind mounts, of one below itself too. */
 static const char *const paths[] = {
-  "/1",       "/1/2",       "/1/3",       "/1/4",       "/1/2/5",  "/1/2/6",     "/1/3/7",   "/1/2/5/8",
-  "/1/2/5/9", "/1/2/5/8/10", "/1/3/7/11", "/1/4/12/13", "/20",     "/20/21",     "/1/4/5",   "/1/4/5/8",
-  "/20/3/7",  "/20/2/5/8/10",
+  "/1",       "/1/2",     "/1/3",        "/1/4",         "/1/2/5",     "/1/2/6",   "/1/3/7",
+  "/1/2/5/8", "/1/2/5/9", "/1/2/5/8/10", "/1/3/7/11",    "/1/4/12/13", "/20",      "/20/21",
+  "/1/4/5",   "/1/4/5/8", "/20/3/7",     "/20/2/5/8/10", "/1/4/1",     "/1/4/1/2",
 };
 #define N_VIEWS G_N_ELEMENTS (paths)
 
@@ -119,7 +119,8 @@ model_released (AglLock *lock, AglReleaseReason reason, gpointer user_data)
 {
   Model *self = user_data;
 
-  g_string_append_printf (self->told, "released %d %s\n", (int)lock->id, agl_release_reason_to_string (reason));
+  g_string_append_printf (self->told, "released %d %s\n", (int)lock->id,
+                          agl_release_reason_to_string (reason));
 }
 
 static void
@@ -256,7 +257,8 @@ static NaiveRequest
 random_request (Model *self)
 {
   int holder = one_in (self, 12) ? -1 : g_rand_int_range (self->random, 0, N_HOLDERS);
-  guint uid = 1000 + (holder >= 0 ? (guint)holder % N_USERS : (guint)g_rand_int_range (self->random, 0, N_USERS));
+  guint uid =
+      1000 + (holder >= 0 ? (guint)holder % N_USERS : (guint)g_rand_int_range (self->random, 0, N_USERS));
 
   return (NaiveRequest){
     .view = &self->views[g_rand_int_range (self->random, 0, N_VIEWS)],
@@ -428,7 +430,8 @@ restore (Model *self)
   naive.follow = FALSE;
   naive_restore (&self->naive, &naive);
   lock->id = ++last_id;
-  g_string_append_printf (self->history, "restore %s as %d\n", paths[naive.view - self->views], (int)lock->id);
+  g_string_append_printf (self->history, "restore %s as %d\n", paths[naive.view - self->views],
+                          (int)lock->id);
   g_assert_true (agl_lock_table_restore (self->table, lock));
   g_assert_false (agl_lock_table_restore (self->table, lock));
 }
@@ -469,8 +472,8 @@ turn_the_world (Model *self)
   int number = self->views[g_rand_int_range (self->random, 0, N_VIEWS)].number;
 
   self->naive.outsider_at[number] = one_in (self, 2) ? g_rand_int_range (self->random, 0, N_HOLDERS) : -1;
-  self->naive.unready = one_in (self, 3) ? G_GUINT64_CONSTANT (1) << g_rand_int_range (self->random, 0, N_HOLDERS)
-                                         : 0;
+  self->naive.unready =
+      one_in (self, 3) ? G_GUINT64_CONSTANT (1) << g_rand_int_range (self->random, 0, N_HOLDERS) : 0;
   self->naive.failing_directory = one_in (self, 4) ? number : -1;
   self->naive.no_ids = one_in (self, 30);
 }

@@ -277,7 +277,8 @@ note_change (NaiveTable *self, guint64 id, const NaiveRequest *before, const Nai
 {
   gboolean holder = before->holder != after->holder;
 
-  if (!holder && before->mode == after->mode && before->follow == after->follow && before->text == after->text)
+  if (!holder && before->mode == after->mode && before->follow == after->follow
+      && before->text == after->text)
     return;
   g_string_append_printf (self->pending, "changed %d", (int)id);
   if (holder)
@@ -405,13 +406,25 @@ look (NaiveTable *self, const NaiveRequest *request)
   return outsider == request->holder ? -1 : outsider;
 }
 
-AglOutcome
-naive_acquire (NaiveTable *self, const NaiveRequest *request, guint64 *id, gboolean *created, AglError *code)
+/* A change of the holder's own lock is judged where that lock is. */
+static const NaiveView *
+view_of (NaiveTable *self, const NaiveRequest *request)
 {
-  NaiveWaiter me = { .request = *request };
+  const NaiveLock *own = find_own (self, request);
+
+  return own == NULL ? request->view : own->facts.view;
+}
+
+AglOutcome
+naive_acquire (NaiveTable *self, NaiveRequest *request, guint64 *id, gboolean *created, AglError *code)
+{
+  NaiveWaiter me;
   gboolean others_lock = FALSE, others_waiter = FALSE, is_free;
   guint n_waiting = 0;
   Granted granted;
+
+  request->view = view_of (self, request);
+  me = (NaiveWaiter){ .request = *request };
 
   forget_outsiders (self);
   work_out_waiter (self, &me, self->n_waiters);
@@ -423,7 +436,8 @@ naive_acquire (NaiveTable *self, const NaiveRequest *request, guint64 *id, gbool
     }
 
   for (int i = 0; i < self->n_locks && !has_it_already (self, request); i++)
-    others_lock |= conflict (&self->locks[i].facts, request) && self->locks[i].facts.uid != request->asker_uid;
+    others_lock |=
+        conflict (&self->locks[i].facts, request) && self->locks[i].facts.uid != request->asker_uid;
   for (int i = 0; i < self->n_waiters; i++)
     {
       others_waiter |= (me.behind & BIT (i)) != 0 && self->waiters[i].request.uid != request->asker_uid;
@@ -547,10 +561,12 @@ naive_move (NaiveTable *self, guint64 id, const NaiveView *view)
 }
 
 gboolean
-naive_is_free_for (NaiveTable *self, const NaiveRequest *request)
+naive_is_free_for (NaiveTable *self, NaiveRequest *request)
 {
-  NaiveWaiter me = { .request = *request };
+  NaiveWaiter me;
 
+  request->view = view_of (self, request);
+  me = (NaiveWaiter){ .request = *request };
   forget_outsiders (self);
   work_out_waiter (self, &me, self->n_waiters);
   return way_is_free (self, &me) && look (self, request) < 0;
@@ -567,6 +583,11 @@ let_one_in (NaiveTable *self)
 
       if (!way_is_free (self, &waiter))
         continue;
+      if (waiter.request.view != view_of (self, &waiter.request))
+        {
+          self->waiters[i].request.view = view_of (self, &waiter.request);
+          return TRUE;
+        }
       if (waiter.request.holder >= 0 && (self->unready & BIT (waiter.request.holder)) != 0)
         {
           end_wait (self, i, AGL_ERROR_NO_SUCH_PROCESS);
