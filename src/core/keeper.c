@@ -387,8 +387,16 @@ agl_keeper_refresh_command (AglKeeper *self, AglLock *lock)
 static void
 on_passed (AglLock *lock, gpointer user_data)
 {
+  AglKeeper *self = user_data;
+
+  /* A watch is lost with its filesystem, which may be back. */
+  if (lock->removal != NULL && !agl_removal_watch_is_watching (self->removals, lock->removal))
+    {
+      unwatch_removal (self, lock);
+      agl_keeper_watch_removal (self, lock);
+    }
   if (g_get_real_time () - lock->acquired_at_usec < YOUNG_USEC)
-    agl_keeper_refresh_command (user_data, lock);
+    agl_keeper_refresh_command (self, lock);
 }
 
 static void
