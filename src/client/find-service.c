@@ -108,7 +108,11 @@ try_direct (AglScope scope, GError **error)
   if (g_error_matches (local, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED)
       || g_error_matches (local, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
     return NULL;
-  g_propagate_error (error, g_steal_pointer (&local));
+  if (local->domain == AGL_EXIT_ERROR)
+    g_propagate_error (error, g_steal_pointer (&local));
+  else
+    g_propagate_prefixed_error (error, g_steal_pointer (&local), _ ("cannot talk to the service at %s: "),
+                                address);
   return NULL;
 }
 
@@ -189,12 +193,15 @@ static char *
 session_bus_address (void)
 {
   const char *given = g_getenv ("DBUS_SESSION_BUS_ADDRESS");
+  g_autofree char *runtime_dir = agl_paths_runtime_dir (AGL_SCOPE_USER);
+  g_autofree char *parent = g_path_get_dirname (runtime_dir);
   g_autofree char *path = NULL;
   g_autofree char *escaped = NULL;
 
   if (given != NULL)
     return *given == '\0' || g_str_has_prefix (given, "autolaunch:") ? NULL : g_strdup (given);
-  path = g_build_filename (g_get_user_runtime_dir (), "bus", NULL);
+  /* Beside our own folder, wherever that is when $XDG_RUNTIME_DIR is not set. */
+  path = g_build_filename (parent, "bus", NULL);
   if (access (path, F_OK) < 0)
     return NULL;
   escaped = g_dbus_address_escape_value (path);

@@ -225,6 +225,23 @@ cell_cwd_state (GVariant *row, const AglScreen *screen)
   return agl_row_text (row, "cwd");
 }
 
+/* A holder that is elsewhere, or of which that cannot be told, keeps its lock for now. */
+static const char *
+colour_cwd_state (GVariant *row)
+{
+  const char *state;
+
+  if (!g_variant_lookup (row, "cwd", "&s", &state))
+    return NULL;
+  return g_str_equal (state, "outside") || g_str_equal (state, "unknown") ? AGL_COLOUR_NOTICE : NULL;
+}
+
+static const char *
+colour_mode (GVariant *row)
+{
+  return row_is (row, "unregistered") ? AGL_COLOUR_ALERT : NULL;
+}
+
 static char *
 cell_follow (GVariant *row, const AglScreen *screen)
 {
@@ -297,10 +314,11 @@ const AglColumn agl_lock_columns[] = {
   { "PID", N_ ("the process that holds it; none holds a manual lock"), AGL_CUT_NEVER, TRUE, TRUE, cell_pid },
   { "USER", N_ ("whose it is"), AGL_CUT_NEVER, FALSE, TRUE, cell_user },
   COLUMN_WHO,
-  { "MODE", N_ ("exclusive or shared; /** with everything below"), AGL_CUT_NEVER, FALSE, TRUE, cell_mode },
+  { "MODE", N_ ("exclusive or shared; /** with everything below"), AGL_CUT_NEVER, FALSE, TRUE, cell_mode,
+    colour_mode },
   { "SINCE", N_ ("when it was acquired"), AGL_CUT_NEVER, FALSE, TRUE, cell_since },
   { "CWD", N_ ("whether its holder works inside; “ignored” where that does not matter"), AGL_CUT_NEVER, FALSE,
-    TRUE, cell_cwd_state },
+    TRUE, cell_cwd_state, colour_cwd_state },
   { "WAIT", N_ ("how many wait for it"), AGL_CUT_NEVER, TRUE, TRUE, cell_waiters },
   COLUMN_DIRECTORY,
   { "REASON", N_ ("what it was acquired for"), AGL_CUT_END, FALSE, TRUE, cell_reason },
@@ -324,7 +342,7 @@ const AglColumn agl_blocker_columns[] = {
   { "USER", N_ ("whose it is"), AGL_CUT_NEVER, FALSE, TRUE, cell_user },
   COLUMN_WHO,
   { "MODE", N_ ("exclusive or shared; /** with everything below; or unregistered"), AGL_CUT_NEVER, FALSE,
-    TRUE, cell_mode },
+    TRUE, cell_mode, colour_mode },
   { "SINCE", N_ ("when it was acquired"), AGL_CUT_NEVER, FALSE, TRUE, cell_since },
   { "WAIT", N_ ("how many wait for it"), AGL_CUT_NEVER, TRUE, TRUE, cell_waiters },
   COLUMN_DIRECTORY,

@@ -140,6 +140,33 @@ finish (const GError *error, int status, const char *command, int conflict)
   return status;
 }
 
+static void
+set_up (void)
+{
+  agl_signals_save ();
+  setlocale (LC_ALL, "");
+  bindtextdomain (GETTEXT_PACKAGE, AGL_LOCALEDIR);
+  bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
+  textdomain (GETTEXT_PACKAGE);
+  g_set_prgname ("agentctl-locks");
+  g_set_print_handler (print_out);
+  g_set_printerr_handler (print_err);
+  agl_error_quark (); /* registers the errors' names */
+}
+
+/* What is asked of the program itself, not of a command. */
+static gboolean
+answer_general (const char *first)
+{
+  if (g_str_equal (first, "--help") || g_str_equal (first, "-h") || g_str_equal (first, "help"))
+    print_help ();
+  else if (g_str_equal (first, "--version"))
+    g_print ("agentctl-locks %s\n", AGL_VERSION);
+  else
+    return FALSE;
+  return TRUE;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -150,30 +177,18 @@ main (int argc, char **argv)
   const AglCommand *command;
   int status = AGL_EXIT_OK;
 
-  agl_signals_save ();
-  setlocale (LC_ALL, "");
-  bindtextdomain (GETTEXT_PACKAGE, AGL_LOCALEDIR);
-  bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
-  textdomain (GETTEXT_PACKAGE);
-  g_set_prgname ("agentctl-locks");
-  g_set_print_handler (print_out);
-  g_set_printerr_handler (print_err);
-  agl_error_quark (); /* registers the errors' names */
-
+  set_up ();
   for (int i = 1; i < argc; i++)
     g_ptr_array_add (args, g_strdup (argv[i]));
+  if (argc == 3 && g_str_equal (argv[1], "help"))
+    {
+      /* "help run" is "run --help" */
+      g_free (g_ptr_array_steal_index (args, 0));
+      g_ptr_array_add (args, g_strdup ("--help"));
+    }
+  else if (argc > 1 && answer_general (argv[1]))
+    return finish (NULL, AGL_EXIT_OK, NULL, 0);
   g_ptr_array_add (args, NULL);
-  if (argc > 1
-      && (g_str_equal (argv[1], "--help") || g_str_equal (argv[1], "-h") || g_str_equal (argv[1], "help")))
-    {
-      print_help ();
-      return finish (NULL, AGL_EXIT_OK, NULL, 0);
-    }
-  if (argc > 1 && g_str_equal (argv[1], "--version"))
-    {
-      g_print ("agentctl-locks %s\n", AGL_VERSION);
-      return finish (NULL, AGL_EXIT_OK, NULL, 0);
-    }
 
   name = take_command (args);
   command = name == NULL ? &agl_command_list : find_command (name);

@@ -111,6 +111,16 @@ agl_service_explain_error (AglService *self, GError *error)
                    g_strdup_printf (_ ("the service at %s is stuck: it took the call and did not answer. "
                                        "Restarting it loses no lock"),
                                     self->door));
+  else if (g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_SERVICE_UNKNOWN)
+           || g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_NAME_HAS_NO_OWNER))
+    replace_error (
+        error, AGL_EXIT_NO_SERVICE,
+        g_strdup_printf (_ ("there is no agentctl-locks service at %s, and none that could be started there"),
+                         self->door));
+  else if (agl_exit_is_service_gone (error))
+    replace_error (
+        error, AGL_EXIT_NO_SERVICE,
+        g_strdup_printf (_ ("the service at %s went away before it answered; ask again"), self->door));
   else if (is_other_version (error))
     explain_other_version (self, error);
 }

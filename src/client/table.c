@@ -180,23 +180,33 @@ agl_columns_help (const AglColumn *columns)
 }
 
 static void
-append_row (GString *out, GPtrArray *chosen, char **cells, const gsize *widths)
+append_text (GString *out, const char *text, const char *colour)
+{
+  if (colour == NULL)
+    g_string_append (out, text);
+  else
+    g_string_append_printf (out, "%s%s" NORMAL, colour, text);
+}
+
+/* @row: NULL for the headings. */
+static void
+append_row (GString *out, GPtrArray *chosen, char **cells, const gsize *widths, GVariant *row)
 {
   for (guint i = 0; i < chosen->len; i++)
     {
       const AglColumn *column = g_ptr_array_index (chosen, i);
       g_autofree char *text = agl_text_cut (cells[i], widths[i], column->cut);
+      const char *colour = row != NULL && column->colour != NULL ? column->colour (row) : NULL;
       gsize width = agl_text_width (text);
       int padding = (int)(widths[i] > width ? widths[i] - width : 0);
 
       if (i > 0)
         g_string_append_c (out, ' ');
       if (column->is_number)
-        g_string_append_printf (out, "%*s%s", padding, "", text);
-      else if (i + 1 < chosen->len)
-        g_string_append_printf (out, "%s%*s", text, padding, "");
-      else
-        g_string_append (out, text);
+        g_string_append_printf (out, "%*s", padding, "");
+      append_text (out, text, colour);
+      if (!column->is_number && i + 1 < chosen->len)
+        g_string_append_printf (out, "%*s", padding, "");
     }
 }
 
@@ -261,11 +271,14 @@ agl_table_format (GPtrArray *chosen, GVariant *rows, gboolean headings, const Ag
   widths = measure (chosen, lines, screen);
   for (guint i = 0; i < lines->len; i++)
     {
-      gboolean underlined = i == 0 && headings && screen->has_colour;
+      gboolean is_heading = i == 0 && headings;
+      g_autoptr (GVariant) row = NULL;
 
-      g_string_append (out, underlined ? UNDERLINE : "");
-      append_row (out, chosen, g_ptr_array_index (lines, i), widths);
-      g_string_append (out, underlined ? NORMAL "\n" : "\n");
+      if (screen->has_colour && !is_heading)
+        row = g_variant_get_child_value (rows, headings ? i - 1 : i);
+      g_string_append (out, is_heading && screen->has_colour ? UNDERLINE : "");
+      append_row (out, chosen, g_ptr_array_index (lines, i), widths, row);
+      g_string_append (out, is_heading && screen->has_colour ? NORMAL "\n" : "\n");
     }
   return g_string_free (out, FALSE);
 }

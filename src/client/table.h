@@ -34,7 +34,12 @@ typedef struct
   gboolean is_usual;  /* shown unless --output says otherwise */
   /* The cell of @row, an a{sv}. NULL or "": nothing to say. Caller frees. */
   char *(*text) (GVariant *row, const AglScreen *screen);
+  /* An escape sequence for what deserves a look, where there is colour; NULL: none. Static. */
+  const char *(*colour) (GVariant *row);
 } AglColumn;
+
+#define AGL_COLOUR_NOTICE "\033[33m" /* yellow */
+#define AGL_COLOUR_ALERT  "\033[31m" /* red */
 
 /* The columns of @names ("ID,PID", case ignored, "+NAME" adds to the usual ones; NULL: the usual ones) as
  * pointers into @columns, which ends with a NULL name. Errors: AGL_EXIT_ERROR with AGL_EXIT_USAGE. */

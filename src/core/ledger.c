@@ -242,6 +242,17 @@ has_new_waiter (const GPtrArray *before, const GPtrArray *now)
   return FALSE;
 }
 
+/* Whoever comes to hold a lock in a waiter's way, by waiting or by being let past, was looked at then;
+ * whoever comes to stand before a waiter has ceased to wait for him; and a waiter who could have had what it
+ * wants at once, from a lock of its holder's that shrank since, has everybody in its way anew. */
+static gboolean
+gains_somebody (const AglBlockers *before, const AglBlockers *now)
+{
+  if (agl_blockers_way_is_free (before) && !agl_blockers_way_is_free (now))
+    return TRUE;
+  return has_new_waiter (before->waiters, now->waiters);
+}
+
 static void
 refresh_waiter (AglLedger *self, AglWaiter *waiter)
 {
@@ -249,9 +260,9 @@ refresh_waiter (AglLedger *self, AglWaiter *waiter)
 
   agl_blockers_init (&found);
   agl_rules_find_in_the_way (self, waiter->wanted, waiter->serial, &found);
-  /* Nobody comes to stand in front of a waiter but by ceasing to wait for him. */
-  if (has_new_waiter (waiter->blockers.waiters, found.waiters))
+  if (waiter->known && gains_somebody (&waiter->blockers, &found))
     self->suspicious = TRUE;
+  waiter->known = TRUE;
   set_due (self, waiter, agl_blockers_way_is_free (&found));
   if (waiter->due)
     {
@@ -276,6 +287,24 @@ agl_ledger_refresh (AglLedger *self)
       /* Whether those after it stand behind it hangs on whom it waits for. */
       mark_overlapping (self, waiter->wanted, waiter->serial);
     }
+}
+
+gboolean
+agl_ledger_align (AglLedger *self, AglWaiter *waiter)
+{
+  AglLock *draft = waiter->wanted;
+  const AglLock *own = agl_lock_index_find_own (self->held, draft->holder, draft->directory);
+
+  if (own == NULL || own->directory == draft->directory)
+    return FALSE;
+
+  mark_overlapping (self, draft, waiter->serial);
+  agl_lock_index_remove (self->wanted, draft);
+  agl_lock_set_directory (draft, own->directory);
+  agl_lock_index_add (self->wanted, draft);
+  mark_overlapping (self, draft, waiter->serial);
+  mark_stale (self, waiter);
+  return TRUE;
 }
 
 static gboolean

@@ -40,6 +40,9 @@ void agl_ledger_dequeue (AglLedger *self, AglWaiter *waiter);
 /* Makes every waiter's blockers true, but for its outsiders, which only a look can tell: those are forgotten
  * when somebody else is in the way. Waiters with nobody else in their way are due then. */
 void agl_ledger_refresh (AglLedger *self);
+/* A draft that has come to mean a change of its holder's own lock is judged where that lock is, should the
+ * two have found the directory through different mounts. TRUE when it had to be moved there, and is stale. */
+gboolean agl_ledger_align (AglLedger *self, AglWaiter *waiter);
 /* Takes note of who was seen in the directory of @waiter. @outsiders: taken over. */
 void agl_ledger_set_outsiders (AglLedger *self, AglWaiter *waiter, GPtrArray *outsiders);
 /* Those who wait for nobody but outsiders become due again. */

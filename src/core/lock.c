@@ -103,12 +103,16 @@ void
 agl_lock_assign (AglLock *self, const AglLock *other)
 {
   guint n_waiters = self->n_waiters;
+  AglProcess *watched = self->watched;
+  AglDirectory *removal = self->removal;
 
   g_return_if_fail (self != other);
 
   clear_facts (self);
   *self = *other;
   self->n_waiters = n_waiters;
+  self->watched = watched;
+  self->removal = removal;
   if (other->directory != NULL)
     self->directory = agl_directory_ref (other->directory);
   if (other->holder != NULL)
@@ -135,4 +139,20 @@ gboolean
 agl_lock_is_held_by (const AglLock *self, const AglProcess *process)
 {
   return self->holder != NULL && process != NULL && agl_process_equal (self->holder, process);
+}
+
+int
+agl_lock_compare_ids (gconstpointer a, gconstpointer b)
+{
+  const AglLock *left = *(const AglLock *const *)a, *right = *(const AglLock *const *)b;
+
+  return left->id < right->id ? -1 : left->id > right->id;
+}
+
+void
+agl_lock_set_directory (AglLock *self, AglDirectory *directory)
+{
+  agl_directory_ref (directory);
+  agl_directory_unref (self->directory);
+  self->directory = directory;
 }

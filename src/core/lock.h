@@ -95,5 +95,11 @@ AglLock *agl_lock_dup (const AglLock *self);
 /* Makes the facts of @self those of @other. In a table it must not stand meanwhile. */
 void agl_lock_assign (AglLock *self, const AglLock *other);
 
+/* In no index must it stand meanwhile. */
+void agl_lock_set_directory (AglLock *self, AglDirectory *directory);
+
+/* For arrays of locks: by id. */
+int agl_lock_compare_ids (gconstpointer a, gconstpointer b);
+
 /* TRUE when @process holds it. A manual lock is nobody's. */
 gboolean agl_lock_is_held_by (const AglLock *self, const AglProcess *process);

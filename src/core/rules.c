@@ -42,14 +42,6 @@ agl_rules_asks_no_more (AglMode mode, AglMode held)
 /* --- who is in the way --- */
 
 static int
-compare_ids (gconstpointer a, gconstpointer b)
-{
-  const AglLock *left = *(const AglLock *const *)a, *right = *(const AglLock *const *)b;
-
-  return left->id < right->id ? -1 : left->id > right->id;
-}
-
-static int
 compare_arrivals (gconstpointer a, gconstpointer b)
 {
   const AglWaiter *left = *(const AglWaiter *const *)a, *right = *(const AglWaiter *const *)b;
@@ -70,7 +62,7 @@ find_locks (const AglLedger *ledger, const AglLock *wanted, GPtrArray *locks)
       if (agl_rules_conflict (lock, wanted))
         g_ptr_array_add (locks, agl_lock_ref (lock));
     }
-  g_ptr_array_sort (locks, compare_ids);
+  g_ptr_array_sort (locks, agl_lock_compare_ids);
 }
 
 static gboolean
@@ -256,7 +248,7 @@ agl_rules_find_newly_in_the_way (const AglLedger *ledger, const AglLock *before,
       if (lock == before || !agl_rules_conflict (lock, after) || agl_rules_conflict (lock, before))
         g_ptr_array_remove_index_fast (found, i);
     }
-  g_ptr_array_sort (found, compare_ids);
+  g_ptr_array_sort (found, agl_lock_compare_ids);
   return found;
 }
 

@@ -19,19 +19,17 @@ typedef struct
 typedef struct
 {
   const AglLedger *ledger;
-  const AglProcess *process; /* whom to come back to: this */
-  const AglWaiter *claim;    /* or this */
+  const AglProcess *process; /* whom to come back to */
   GArray *steps;             /* Step, breadth first, so that the circle named is a shortest one */
   GHashTable *processes;     /* seen */
   GHashTable *claims;        /* seen */
 } Walk;
 
 static void
-walk_init (Walk *self, const AglLedger *ledger, const AglProcess *process, const AglWaiter *claim)
+walk_init (Walk *self, const AglLedger *ledger, const AglProcess *process)
 {
   self->ledger = ledger;
   self->process = process;
-  self->claim = claim;
   self->steps = g_array_new (FALSE, FALSE, sizeof (Step));
   self->processes = g_hash_table_new (agl_process_hash, agl_process_equal);
   self->claims = g_hash_table_new (g_direct_hash, g_direct_equal);
@@ -60,9 +58,7 @@ add_step (Walk *self, Step step)
     return TRUE;
 
   g_array_append_val (self->steps, step);
-  if (step.process != NULL)
-    return self->process == NULL || !agl_process_equal (step.process, self->process);
-  return step.claim != self->claim;
+  return step.process == NULL || !agl_process_equal (step.process, self->process);
 }
 
 static gboolean
@@ -135,10 +131,7 @@ set_deadlock_error (const Walk *self, GError **error)
   for (guint i = self->steps->len - 1; i != START; i = g_array_index (self->steps, Step, i).from)
     g_array_append_val (order, i);
 
-  if (self->process != NULL)
-    g_string_append_printf (text, "pid %d", (int)agl_process_get_pid (self->process));
-  else
-    g_string_append (text, "the claim");
+  g_string_append_printf (text, "pid %d", (int)agl_process_get_pid (self->process));
   g_string_append (text, " would wait");
   for (guint k = order->len; k-- > 0;)
     {
@@ -175,9 +168,9 @@ agl_wait_graph_allow_wait (const AglLedger *ledger,
   g_auto (Walk) walk = { 0 };
 
   if (holder == NULL)
-    return TRUE; /* a claim that is new: nobody waits for it */
+    return TRUE; /* who stands behind a claim came later, and is found to close the circle in its stead */
 
-  walk_init (&walk, ledger, holder, NULL);
+  walk_init (&walk, ledger, holder);
   if (add_blockers (&walk, blockers, directory, START) && stays_open (&walk))
     return TRUE;
   set_deadlock_error (&walk, error);
@@ -192,7 +185,7 @@ agl_wait_graph_check_holder (const AglLedger *ledger, const AglProcess *holder, 
   if (agl_lock_index_first_own (ledger->wanted, holder) == NULL)
     return TRUE; /* who does not wait is in no circle */
 
-  walk_init (&walk, ledger, holder, NULL);
+  walk_init (&walk, ledger, holder);
   if (follow (&walk, holder, NULL, START) && stays_open (&walk))
     return TRUE;
   set_deadlock_error (&walk, error);
@@ -202,12 +195,6 @@ agl_wait_graph_check_holder (const AglLedger *ledger, const AglProcess *holder, 
 gboolean
 agl_wait_graph_check_waiter (const AglLedger *ledger, const AglWaiter *waiter, GError **error)
 {
-  const AglProcess *holder = waiter->request->holder;
-  g_auto (Walk) walk = { 0 };
-
-  walk_init (&walk, ledger, holder, holder == NULL ? waiter : NULL);
-  if (add_blockers (&walk, &waiter->blockers, waiter->request->directory, START) && stays_open (&walk))
-    return TRUE;
-  set_deadlock_error (&walk, error);
-  return FALSE;
+  return agl_wait_graph_allow_wait (ledger, waiter->request->holder, waiter->request->directory,
+                                    &waiter->blockers, error);
 }

@@ -7,8 +7,8 @@
  * waited for by those behind it, and waits like a process; a manual lock, and one whose process could not be
  * told, waits for nobody. Needs a refreshed ledger. */
 
-/* Would @holder wait for himself if these were in the way of what he asks for in @directory? FALSE: yes, and
- * AGL_ERROR_DEADLOCK names the circle. */
+/* Would @holder (NULL: a manual claim) wait for himself if these were in the way of what he asks for in
+ * @directory? FALSE: yes, and AGL_ERROR_DEADLOCK names the circle. */
 gboolean agl_wait_graph_allow_wait (const AglLedger *ledger,
                                     const AglProcess *holder,
                                     const AglDirectory *directory,
@@ -18,5 +18,5 @@ gboolean agl_wait_graph_allow_wait (const AglLedger *ledger,
 /* Does @holder (NULL: nobody) wait for himself as things stand? FALSE: yes, and AGL_ERROR_DEADLOCK. */
 gboolean agl_wait_graph_check_holder (const AglLedger *ledger, const AglProcess *holder, GError **error);
 
-/* Does @waiter wait for itself, or its holder for himself through it? FALSE: yes, and AGL_ERROR_DEADLOCK. */
+/* Does the holder of @waiter wait for himself through it? FALSE: yes, and AGL_ERROR_DEADLOCK. */
 gboolean agl_wait_graph_check_waiter (const AglLedger *ledger, const AglWaiter *waiter, GError **error);

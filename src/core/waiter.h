@@ -12,6 +12,7 @@ struct _AglWaiter
   AglBlockers blockers;
   GList link;         /* in the ledger's queue */
   gboolean stale : 1; /* @blockers may not be true any more */
+  gboolean known : 1; /* @blockers were true once */
   gboolean due : 1;   /* no lock and no waiter is in its way: to be tried */
   gboolean over : 1;  /* granted or ended; its `ended` hook is still to be called */
   gpointer data;

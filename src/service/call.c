@@ -66,7 +66,8 @@ on_authority (gboolean allowed, gpointer user_data)
   g_autoptr (GError) refusal = g_steal_pointer (&appeal->refusal);
 
   g_free (appeal);
-  if (!allowed)
+  /* Who has hung up while somebody was asked for a password wants nothing any more. */
+  if (!allowed || call->caller->is_gone)
     {
       fail_now (call, g_steal_pointer (&refusal));
       return;
@@ -209,6 +210,21 @@ on_found (gpointer result, GError *error, gpointer user_data)
     call->then (call);
 }
 
+/* Without its process the caller's root directory and mounts are unknown, and its paths mean nothing. */
+static void
+give_up_on_path (AglCall *call)
+{
+  if (call->may_lack_directory)
+    call->then (call);
+  else
+    agl_call_fail (
+        call,
+        g_error_new_literal (AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY,
+                             "Which directory is meant cannot be told: the calling process is dead or "
+                             "cannot be seen by the service; pass directory-fd instead"),
+        AGL_CALL_FINAL);
+}
+
 static void
 find_directory (AglCall *call, gint32 fd_index, AglAccess access)
 {
@@ -224,6 +240,11 @@ find_directory (AglCall *call, gint32 fd_index, AglAccess access)
           agl_call_fail (call, g_steal_pointer (&error), AGL_CALL_FINAL);
           return;
         }
+    }
+  else if (call->service->impersonate && call->asker.process == NULL)
+    {
+      give_up_on_path (call);
+      return;
     }
   call->directory =
       agl_directory_find (call->caller->subject, call->text, fd, access, AGL_PATIENCE_NONE, &error);

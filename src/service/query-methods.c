@@ -78,11 +78,12 @@ list (AglCall *call)
   g_variant_builder_init (&found, G_VARIANT_TYPE ("aa{sv}"));
   for (guint i = 0; i < locks->len; i++)
     {
-      const AglLock *lock = g_ptr_array_index (locks, i);
+      AglLock *lock = g_ptr_array_index (locks, i);
 
-      if (passes (lock, filter))
-        g_variant_builder_add_value (&found,
-                                     agl_lock_facts (lock, agl_call_may_read_texts (call, lock->uid)));
+      if (!passes (lock, filter))
+        continue;
+      agl_keeper_refresh_command (call->service->keeper, lock);
+      g_variant_builder_add_value (&found, agl_lock_facts (lock, agl_call_may_read_texts (call, lock->uid)));
     }
   agl_call_return (call, g_variant_new ("(aa{sv})", &found));
 }
@@ -154,10 +155,12 @@ add_blockers (AglCall *call, GVariantBuilder *facts, const AglBlockers *blockers
 {
   for (guint i = 0; blockers->locks != NULL && i < blockers->locks->len; i++)
     {
-      const AglLock *lock = g_ptr_array_index (blockers->locks, i);
+      AglLock *lock = g_ptr_array_index (blockers->locks, i);
 
-      if (g_hash_table_add (seen, (gpointer)lock))
-        g_variant_builder_add_value (facts, agl_lock_facts (lock, agl_call_may_read_texts (call, lock->uid)));
+      if (!g_hash_table_add (seen, lock))
+        continue;
+      agl_keeper_refresh_command (call->service->keeper, lock);
+      g_variant_builder_add_value (facts, agl_lock_facts (lock, agl_call_may_read_texts (call, lock->uid)));
     }
   for (guint i = 0; blockers->outsiders != NULL && i < blockers->outsiders->len; i++)
     g_variant_builder_add_value (

@@ -6,7 +6,8 @@
 /* The rules of docs/locking.md a second time, in the simplest manner there is: small arrays, sets as bits,
  * everything worked out anew at every question. Written from the document, not from src/core. */
 
-#define NAIVE_MAX_HOLDERS 32 /* bits 0 to 31 of a set of those who wait; manual claims in the queue have the rest */
+#define NAIVE_MAX_HOLDERS \
+  32 /* bits 0 to 31 of a set of those who wait; manual claims in the queue have the rest */
 #define NAIVE_MAX_WAITERS 32
 #define NAIVE_MAX_LOCKS   256
 
@@ -45,7 +46,7 @@ typedef struct
   NaiveRequest request;
   guint64 outsiders; /* holders' bits */
   /* As last worked out: */
-  guint64 behind; /* bits of positions in the queue */
+  guint64 behind;           /* bits of positions in the queue */
   guint64 served_before_by; /* bits of the holders this one waits for in the queue's way */
 } NaiveWaiter;
 
@@ -73,16 +74,16 @@ void naive_init (NaiveTable *self);
 void naive_clear (NaiveTable *self);
 
 /* *@id: the lock's, or the waiter's number. *@code: with AGL_OUTCOME_REFUSED. */
-AglOutcome naive_acquire (
-    NaiveTable *self, const NaiveRequest *request, guint64 *id, gboolean *created, AglError *code);
+AglOutcome
+naive_acquire (NaiveTable *self, NaiveRequest *request, guint64 *id, gboolean *created, AglError *code);
 void naive_settle (NaiveTable *self);
 void naive_release (NaiveTable *self, guint64 id, AglReleaseReason reason);
-gboolean naive_transfer (
-    NaiveTable *self, guint64 id, int holder, guint uid, gboolean follow, AglError *code);
+gboolean
+naive_transfer (NaiveTable *self, guint64 id, int holder, guint uid, gboolean follow, AglError *code);
 void naive_drop (NaiveTable *self, guint64 serial, AglError code);
 void naive_restore (NaiveTable *self, const NaiveRequest *facts);
 void naive_move (NaiveTable *self, guint64 id, const NaiveView *view);
-gboolean naive_is_free_for (NaiveTable *self, const NaiveRequest *request);
+gboolean naive_is_free_for (NaiveTable *self, NaiveRequest *request);
 
 NaiveLock *naive_find_lock (NaiveTable *self, guint64 id);
 /* Works everything out; TRUE when @lock is in the way of the waiter at @position. */

@@ -2,6 +2,8 @@
 #pragma once
 #include "core/lock-table.h"
 
+#include "common/error.h"
+
 #include "children.h"
 
 /* What the tests of the table share: living processes as holders, directories that need not exist, and hooks
@@ -105,8 +107,7 @@ world_next_id (gpointer user_data)
   return self->no_ids ? 0 : ++self->last_id;
 }
 
-static inline void G_GNUC_PRINTF (2, 3)
-world_note (World *self, const char *format, ...)
+static inline void G_GNUC_PRINTF (2, 3) world_note (World *self, const char *format, ...)
 {
   g_autofree char *text = NULL;
   va_list args;
@@ -171,7 +172,7 @@ world_queue_changed (gpointer user_data)
 }
 
 static const AglLockTableHooks world_hooks = {
-  world_commit,   world_look,     world_ready,   world_next_id, world_acquired,
+  world_commit,   world_look,    world_ready, world_next_id,       world_acquired,
   world_released, world_changed, world_ended, world_queue_changed,
 };
 
