@@ -141,6 +141,30 @@ test_container (void)
   kill_and_reap (outside);
 }
 
+/* One directory seen through two mounts: only one of them is below the directory asked about. */
+static void
+test_two_mounts (void)
+{
+  g_autoptr (Scene) scene = scene_new ();
+  g_autofree char *mount_point = make_subfolder (scene->folder, "mount");
+  g_autofree char *top = make_subfolder (scene->folder, "top");
+  g_autofree char *inner = g_build_filename (top, "inner", NULL);
+  g_autoptr (GPtrArray) occupants = NULL;
+  pid_t away;
+  pid_t here;
+
+  g_assert_cmpint (rename (scene->work, inner), ==, 0);
+  g_free (scene->work);
+  scene->work = g_strdup (inner);
+  /* Seen first: /proc is in the order of numbers. */
+  away = run_in_container (scene, mount_point);
+  here = run_program ((Program){ .path = scene->claude, .cwd = inner });
+  occupants = find (top, AGL_PATIENCE_NONE);
+  assert_found (occupants, (pid_t[]){ here, 0 });
+  kill_and_reap (away);
+  kill_and_reap (here);
+}
+
 static guint n_unreadable_logged;
 
 static GLogWriterOutput
@@ -184,22 +208,20 @@ test_guarded (void)
   pid_t beside = run_program ((Program){ .path = scene->claude, .cwd = sibling });
   g_autoptr (GPtrArray) occupants = NULL;
   g_autoptr (GPtrArray) patient = NULL;
-  guint n_before;
   pid_t away;
 
   distrust_filesystem_of (scene->work);
-  n_unreadable_logged = 0;
   occupants = find (scene->work, AGL_PATIENCE_NONE);
-  n_before = n_unreadable_logged;
   assert_found (occupants, (pid_t[]){ here, there, 0 });
   assert_agents (scene->work, NULL, (pid_t[]){ here, 0 });
   g_clear_pointer (&occupants, g_ptr_array_unref);
 
   /* Elsewhere the text means nothing: it is not known, and so it is counted. */
   away = run_in_container (scene, mount_point);
+  n_unreadable_logged = 0;
   occupants = find (scene->work, AGL_PATIENCE_NONE);
   assert_found (occupants, (pid_t[]){ here, there, 0 });
-  g_assert_cmpuint (n_unreadable_logged, ==, n_before + 1);
+  g_assert_cmpuint (n_unreadable_logged, >=, 1);
   /* Who has time may ask. */
   patient = find (scene->work, AGL_PATIENCE_BLOCK);
   assert_found (patient, (pid_t[]){ here, there, away, 0 });
@@ -414,7 +436,7 @@ test_vanishing (void)
 
   churn_scene = scene;
   churning = start_child (churn, NULL);
-  for (guint i = 0; i < 100; i++)
+  for (guint i = 0; i < 30; i++)
     {
       g_autoptr (GPtrArray) occupants = find (scene->work, AGL_PATIENCE_NONE);
 
@@ -491,6 +513,7 @@ main (int argc, char **argv)
   g_test_add_func ("/occupants/replaced", test_replaced);
   g_test_add_func ("/occupants/renamed", test_renamed);
   g_test_add_func ("/occupants/container", test_container);
+  g_test_add_func ("/occupants/two-mounts", test_two_mounts);
   g_test_add_func ("/occupants/guarded", test_guarded);
   g_test_add_func ("/occupants/guarded-elsewhere", test_guarded_elsewhere);
   g_test_add_func ("/occupants/stopped-server", test_stopped_server);
