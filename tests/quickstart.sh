@@ -53,6 +53,7 @@ show() {
     said=$("$@" 2>&1)
     status=$?
     [ -z "$said" ] || printf '%s\n' "$said" | sed 's/^/   /'
+    [ $status -eq 0 ] || echo "   (exit status $status)"
 }
 
 expect_status() {
@@ -200,7 +201,7 @@ agentctl-locks run --wait -- codex >"$work/third.log" 2>&1 &
 third=$!
 started="$started $third"
 await "the third in the queue" sh -c 'agentctl-locks list --json | grep -q "\"waiters\" *: *1"'
-show agentctl-locks list --output=pid,command,waiters,directory
+show agentctl-locks list --output=pid,command,wait,directory
 expect_status 0
 
 step "The first agent is killed: kill -9 $first" \
