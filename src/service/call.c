@@ -345,3 +345,23 @@ agl_call_may_read_texts (const AglCall *call, uid_t uid)
 {
   return call->asker.privileged || call->asker.uid == uid;
 }
+
+static void
+on_texts_judged (gboolean allowed, gpointer user_data)
+{
+  AglCall *call = user_data;
+
+  call->asker.privileged = allowed;
+  call->then (call);
+}
+
+gboolean
+agl_call_ask_for_texts (AglCall *call, AglCallStep step)
+{
+  if (call->asker.privileged || call->asked_authority)
+    return FALSE;
+  call->asked_authority = TRUE;
+  call->then = step;
+  agl_authority_check (call->service->authority, call->caller, FALSE, on_texts_judged, call);
+  return TRUE;
+}
