@@ -228,6 +228,8 @@ agl_daemon_new (const AglDaemonOptions *options, GMainLoop *loop, GError **error
   self->idle_exit_sec = options->idle_exit_sec;
 
   raise_descriptor_limit ();
+  if (is_system && !agl_subject_rest (error))
+    return NULL;
   if (!agl_settings_load (&self->service.settings, options->config, options->scope, error)
       || agl_instance_claim (self->runtime_dir, is_system ? 0755 : 0700, options->replace, error) < 0
       || !start_service (self, error) || !open_sockets (self, options->listen, error))
