@@ -14,8 +14,12 @@
 #include "service/notify.h"
 #include "service/socket-door.h"
 
-/* Of one user on the direct socket: each agent, applet and shell prompt has one for a moment or for long. */
-#define MAX_CONNECTIONS_PER_USER 512
+/* Of one user on the direct socket: each agent, applet and shell prompt has one for a moment, each waiter one
+ * for long. */
+#define SPARE_CONNECTIONS_PER_USER 512
+
+/* Calls under way on one connection, besides its waits. */
+#define SPARE_PENDING_CALLS 128
 
 /* Towards a reader of signals that does not read: a burst of a few thousand locks fits, an absent reader does
  * not. */
@@ -111,8 +115,10 @@ open_socket (AglDaemon *self, const char *address, GError **error)
 {
   const AglDoorPolicy policy = {
     .everybody = self->service.scope == AGL_SCOPE_SYSTEM,
-    .max_connections_per_user = MAX_CONNECTIONS_PER_USER,
+    .max_connections_per_user =
+        self->service.settings.keeper.max_waiters_per_user + SPARE_CONNECTIONS_PER_USER,
     .max_queued_messages = MAX_QUEUED_MESSAGES,
+    .max_pending_calls = 2 * self->service.settings.keeper.max_waiters_per_user + SPARE_PENDING_CALLS,
   };
   AglSocketDoor *door = agl_socket_door_new (address, policy.everybody ? 0666 : 0600, &policy, on_opened,
                                              on_closed, self, error);
