@@ -80,7 +80,13 @@ append_holder (GString *text, const AglLock *lock)
       g_string_append_printf (text, "a manual lock of user %s", user);
     }
   else
-    append_process (text, lock->command, lock->token.pid, lock->uid);
+    {
+      /* The name of now: it may have become another program since. */
+      g_autofree char *command = lock->holder != NULL ? agl_process_dup_command (lock->holder) : NULL;
+      gboolean is_known = command != NULL && *command != '\0';
+
+      append_process (text, is_known ? command : lock->command, lock->token.pid, lock->uid);
+    }
 }
 
 static void
@@ -157,16 +163,22 @@ void
 agl_set_held_error (GError **error, const AglRequest *request, const AglBlockers *blockers)
 {
   g_autoptr (GString) text = g_string_new (NULL);
-  guint n_others = blockers->locks->len + blockers->waiters->len + blockers->outsiders->len - 1;
+  guint n_blockers = blockers->locks->len + blockers->waiters->len + blockers->outsiders->len;
 
-  if (blockers->locks->len > 0)
+  if (n_blockers == 0) /* whoever it was went in this moment */
+    {
+      append_path (text, request->directory);
+      g_string_append (text, " is not yet given on");
+    }
+  else if (blockers->locks->len > 0)
     append_lock (text, request, g_ptr_array_index (blockers->locks, 0));
   else if (blockers->waiters->len > 0)
     append_waiter (text, g_ptr_array_index (blockers->waiters, 0));
   else
     append_outsider (text, request, g_ptr_array_index (blockers->outsiders, 0));
-  if (n_others > 0)
-    g_string_append_printf (text, ", and %u more %s in the way", n_others, n_others == 1 ? "is" : "are");
+  if (n_blockers > 1)
+    g_string_append_printf (text, ", and %u more %s in the way", n_blockers - 1,
+                            n_blockers == 2 ? "is" : "are");
   g_set_error (error, AGL_ERROR, AGL_ERROR_HELD, "%s; " NEXT_STEPS, text->str);
 }
 

@@ -1,9 +1,224 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/held.h"
 
+#include "table-script.h"
+
+#define NEXT "; wait with conflict=wait, work beside it with conflict=join, or see agentctl-locks list"
+
+static Holder holder;
+
+/* What is held: by @uid since 3 min 5 s, by a process that is called @command. */
+static AglLock *
+make_lock (const char *path, const char *command, uid_t uid, const char *reason)
+{
+  g_autoptr (AglRequest) request = make_request ("/1", &holder, uid, AGL_MODE_EXCLUSIVE, AGL_CONFLICT_FAIL);
+  AglLock *lock = agl_request_draft (request);
+  const AglDirectoryId id = { 1, 1 };
+
+  agl_directory_unref (lock->directory);
+  lock->directory = agl_directory_new_saved (&id, NULL, path, FALSE, NULL, 0);
+  lock->id = 12;
+  lock->acquired_at_usec = g_get_real_time () - 185 * G_USEC_PER_SEC - G_USEC_PER_SEC / 2;
+  lock->command = g_strdup (command);
+  g_clear_pointer (&lock->holder, agl_process_unref); /* whose name would be asked for */
+  lock->texts.reason = g_strdup (reason);
+  return lock;
+}
+
+static void
+blockers_init (AglBlockers *blockers)
+{
+  blockers->locks = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_lock_unref);
+  blockers->waiters = g_ptr_array_new ();
+  blockers->outsiders = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_outsider_unref);
+}
+
+/* With %s for the time of day since when, and %d for the pid. */
+static void
+assert_message (const AglRequest *request, AglBlockers *blockers, const char *format)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GDateTime) since = NULL;
+  g_autofree char *time = NULL, *expected = NULL;
+  g_auto (GStrv) parts = NULL;
+  g_autofree char *pid = g_strdup_printf ("%d", (int)holder.pid);
+
+  if (blockers->locks->len > 0)
+    {
+      const AglLock *lock = g_ptr_array_index (blockers->locks, 0);
+
+      since = g_date_time_new_from_unix_local (lock->acquired_at_usec / G_USEC_PER_SEC);
+      time = g_date_time_format (since, "%Y-%m-%d %H:%M:%S");
+      parts = g_strsplit (format, "TIME", 2);
+      format = expected = g_strjoinv (time, parts);
+    }
+  g_strfreev (g_steal_pointer (&parts));
+  parts = g_strsplit (format, "PID", 2);
+  g_free (expected);
+  expected = g_strjoinv (pid, parts);
+
+  agl_set_held_error (&error, request, blockers);
+  g_assert_error (error, AGL_ERROR, AGL_ERROR_HELD);
+  g_assert_cmpstr (error->message, ==, expected);
+}
+
+static void
+test_a_lock (void)
+{
+  g_autoptr (AglRequest) request = make_request ("/1", NULL, 0, AGL_MODE_EXCLUSIVE, AGL_CONFLICT_FAIL);
+  g_auto (AglBlockers) blockers = { 0 };
+
+  blockers_init (&blockers);
+  g_ptr_array_add (blockers.locks, make_lock ("/home/u/proj", "claude", 0, "refactor"));
+  assert_message (request, &blockers,
+                  "\"/home/u/proj\" is held by claude (pid PID, user root) since TIME, for 3 min 5 s, "
+                  "reason \"refactor\"" NEXT);
+
+  g_ptr_array_add (blockers.locks, make_lock ("/x", "y", 0, NULL));
+  assert_message (request, &blockers,
+                  "\"/home/u/proj\" is held by claude (pid PID, user root) since TIME, for 3 min 5 s, "
+                  "reason \"refactor\", and 1 more is in the way" NEXT);
+}
+
+static void
+test_the_reason_is_not_for_everybody (void)
+{
+  g_autoptr (AglRequest) request = make_request ("/1", NULL, 1000, AGL_MODE_EXCLUSIVE, AGL_CONFLICT_FAIL);
+  g_auto (AglBlockers) blockers = { 0 };
+
+  blockers_init (&blockers);
+  g_ptr_array_add (blockers.locks, make_lock ("/p", "claude", 0, "secret"));
+  assert_message (request, &blockers,
+                  "\"/p\" is held by claude (pid PID, user root) since TIME, for 3 min 5 s" NEXT);
+  request->asker.privileged = TRUE;
+  assert_message (
+      request, &blockers,
+      "\"/p\" is held by claude (pid PID, user root) since TIME, for 3 min 5 s, reason \"secret\"" NEXT);
+}
+
+static void
+test_text_from_outside_is_escaped (void)
+{
+  g_autoptr (AglRequest) request = make_request ("/1", NULL, 0, AGL_MODE_EXCLUSIVE, AGL_CONFLICT_FAIL);
+  g_auto (AglBlockers) blockers = { 0 };
+
+  blockers_init (&blockers);
+  g_ptr_array_add (blockers.locks, make_lock ("/a\n\033[31m\xff", "", 4294967290u, "x\ny"));
+  request->asker.uid = 4294967290u;
+  assert_message (request, &blockers,
+                  "\"/a\\n\\x1b[31m\\xff\" is held by a process (pid PID, user UID 4294967290) since TIME, "
+                  "for 3 min 5 s, reason \"x\\ny\"" NEXT);
+}
+
+static void
+test_modes_and_claims (void)
+{
+  g_autoptr (AglRequest) request = make_request ("/1", NULL, 1000, AGL_MODE_EXCLUSIVE, AGL_CONFLICT_FAIL);
+  g_auto (AglBlockers) blockers = { 0 };
+  AglLock *lock = make_lock ("/p", "", 0, NULL);
+
+  blockers_init (&blockers);
+  g_ptr_array_add (blockers.locks, lock);
+  lock->mode = AGL_MODE_SHARED | AGL_MODE_SUBTREE;
+  lock->manual = TRUE;
+  lock->acquired_at_usec = g_get_real_time () - (gint64)((25 * 60 + 3) * 60 + 30) * G_USEC_PER_SEC;
+  assert_message (request, &blockers,
+                  "\"/p\" is held by a manual lock of user root (shared, with everything below) since TIME, "
+                  "for 1 d 1 h" NEXT);
+}
+
+/* A holder may have become another program since it took the lock. */
+static void
+test_the_name_of_now (void)
+{
+  g_autoptr (AglRequest) request = make_request ("/1", NULL, 1000, AGL_MODE_EXCLUSIVE, AGL_CONFLICT_FAIL);
+  g_auto (AglBlockers) blockers = { 0 };
+  g_autofree char *now = agl_process_dup_command (holder.process);
+  g_autofree char *expected =
+      g_strdup_printf ("\"/p\" is held by %s (pid PID, user root) since TIME, for 3 min 5 s" NEXT, now);
+  AglLock *lock = make_lock ("/p", "what-it-was", 0, NULL);
+
+  blockers_init (&blockers);
+  g_ptr_array_add (blockers.locks, lock);
+  lock->holder = agl_process_ref (holder.process);
+  assert_message (request, &blockers, expected);
+}
+
+static void
+test_an_unregistered_agent (void)
+{
+  g_autoptr (AglRequest) request = make_request ("/1", NULL, 1000, AGL_MODE_EXCLUSIVE, AGL_CONFLICT_FAIL);
+  g_auto (AglBlockers) blockers = { 0 };
+
+  blockers_init (&blockers);
+  g_ptr_array_add (blockers.outsiders, agl_outsider_new (holder.process, 0, "node", "claude"));
+  assert_message (request, &blockers,
+                  "\"/1\" is in use by the unregistered agent claude, node (pid PID, user root)" NEXT);
+}
+
+static void
+test_a_waiter (void)
+{
+  g_auto (World) world = { 0 };
+  g_autoptr (AglRequest) request = make_request ("/1", NULL, 0, AGL_MODE_SHARED, AGL_CONFLICT_FAIL);
+  g_auto (AglBlockers) blockers = { 0 };
+  g_autoptr (AglRequest) first = make_request ("/1", &holder, 0, AGL_MODE_EXCLUSIVE, AGL_CONFLICT_WAIT);
+  AglLock *lock;
+  AglWaiter *waiter;
+  g_autofree char *command = agl_process_dup_command (holder.process);
+  g_autofree char *expected = g_strdup_printf ("\"/1\" is waited for by %s (pid PID, user root), who came "
+                                               "first" NEXT,
+                                               command);
+
+  world_init (&world);
+  g_assert_cmpint (ask (&world, "/1", NULL, AGL_MODE_SHARED, AGL_CONFLICT_FAIL, NULL), ==,
+                   AGL_OUTCOME_GRANTED);
+  g_assert_cmpint (agl_lock_table_acquire (world.table, first, &lock, &waiter, NULL, NULL), ==,
+                   AGL_OUTCOME_WAITING);
+  g_assert_false (agl_lock_table_find_blockers (world.table, request, &blockers));
+  g_assert_cmpuint (blockers.locks->len, ==, 0);
+  assert_message (request, &blockers, expected);
+}
+
+static void
+test_other_refusals (void)
+{
+  g_autoptr (AglRequest) request = make_request ("/1", NULL, 1000, AGL_MODE_EXCLUSIVE, AGL_CONFLICT_STEAL);
+  g_autoptr (AglLock) lock = make_lock ("/p", "claude", 0, "secret");
+  g_autoptr (AglLock) other = make_lock ("/p", "codex", 0, "secret");
+  g_autoptr (GError) error = NULL;
+
+  agl_set_not_yours_error (&error, request, lock);
+  g_assert_error (error, AGL_ERROR, AGL_ERROR_NOT_PERMITTED);
+  g_assert_nonnull (strstr (error->message, "\"/p\" is held by claude (pid "));
+  g_assert_nonnull (strstr (error->message, "conflict=steal needs the same user or privilege"));
+  g_assert_null (strstr (error->message, "secret"));
+  g_clear_error (&error);
+
+  other->id = 13;
+  agl_set_transfer_held_error (&error, lock, other);
+  g_assert_error (error, AGL_ERROR, AGL_ERROR_HELD);
+  g_assert_nonnull (strstr (error->message, "codex"));
+  g_assert_nonnull (strstr (error->message, "as lock 13, in the way of handing lock 12 over"));
+  g_assert_null (strstr (error->message, "secret"));
+}
+
 int
 main (int argc, char **argv)
 {
+  int result;
+
   g_test_init (&argc, &argv, NULL);
-  return g_test_run ();
+  holder_start (&holder);
+  g_test_add_func ("/held/a-lock", test_a_lock);
+  g_test_add_func ("/held/the-reason-is-not-for-everybody", test_the_reason_is_not_for_everybody);
+  g_test_add_func ("/held/text-from-outside-is-escaped", test_text_from_outside_is_escaped);
+  g_test_add_func ("/held/modes-and-claims", test_modes_and_claims);
+  g_test_add_func ("/held/the-name-of-now", test_the_name_of_now);
+  g_test_add_func ("/held/an-unregistered-agent", test_an_unregistered_agent);
+  g_test_add_func ("/held/a-waiter", test_a_waiter);
+  g_test_add_func ("/held/other-refusals", test_other_refusals);
+  result = g_test_run ();
+  holder_end (&holder);
+  return result;
 }

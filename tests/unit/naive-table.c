@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "naive-table.h"
 
-#define BIT(n) (G_GUINT64_CONSTANT (1) << (n))
+#include "naive-rules.h"
 
 void
 naive_init (NaiveTable *self)
@@ -18,206 +18,6 @@ naive_clear (NaiveTable *self)
 {
   g_string_free (self->told, TRUE);
   g_string_free (self->pending, TRUE);
-}
-
-/* --- two of them --- */
-
-static gboolean
-same_holder (const NaiveRequest *a, const NaiveRequest *b)
-{
-  return a->holder >= 0 && a->holder == b->holder;
-}
-
-static gboolean
-is_below (const NaiveView *a, const NaiveView *b)
-{
-  for (int i = 0; i < a->n_above; i++)
-    {
-      if (a->above[i] == b->number)
-        return TRUE;
-    }
-  return FALSE;
-}
-
-static gboolean
-conflict (const NaiveRequest *a, const NaiveRequest *b)
-{
-  gboolean both_shared = (a->mode & AGL_MODE_SHARED) != 0 && (b->mode & AGL_MODE_SHARED) != 0;
-  gboolean meet = a->view->number == b->view->number;
-
-  if ((a->mode & AGL_MODE_SUBTREE) != 0 && is_below (b->view, a->view))
-    meet = TRUE;
-  if ((b->mode & AGL_MODE_SUBTREE) != 0 && is_below (a->view, b->view))
-    meet = TRUE;
-  return meet && !both_shared && !same_holder (a, b);
-}
-
-static NaiveLock *
-find_own (NaiveTable *self, const NaiveRequest *request)
-{
-  for (int i = 0; i < self->n_locks; i++)
-    {
-      if (same_holder (&self->locks[i].facts, request)
-          && self->locks[i].facts.view->number == request->view->number)
-        return &self->locks[i];
-    }
-  return NULL;
-}
-
-static gboolean
-has_it_already (NaiveTable *self, const NaiveRequest *request)
-{
-  const NaiveLock *own = find_own (self, request);
-
-  if (own == NULL)
-    return FALSE;
-  if ((request->mode & AGL_MODE_SHARED) == 0 && (own->facts.mode & AGL_MODE_SHARED) != 0)
-    return FALSE;
-  if ((request->mode & AGL_MODE_SUBTREE) != 0 && (own->facts.mode & AGL_MODE_SUBTREE) == 0)
-    return FALSE;
-  return TRUE;
-}
-
-/* --- who waits for whom --- */
-
-static void
-work_out_waiter (NaiveTable *self, NaiveWaiter *waiter, int position)
-{
-  waiter->behind = 0;
-  waiter->served_before_by = 0;
-  if (has_it_already (self, &waiter->request))
-    return;
-
-  for (int i = 0; i < self->n_locks; i++)
-    {
-      if (conflict (&self->locks[i].facts, &waiter->request) && self->locks[i].facts.holder >= 0)
-        waiter->served_before_by |= BIT (self->locks[i].facts.holder);
-    }
-  for (int i = 0; i < position; i++)
-    {
-      const NaiveWaiter *before = &self->waiters[i];
-      guint64 me = waiter->request.holder < 0 ? 0 : BIT (waiter->request.holder);
-
-      if (!conflict (&before->request, &waiter->request) || (before->served_before_by & me) != 0)
-        continue;
-      waiter->behind |= BIT (i);
-      waiter->served_before_by |= before->served_before_by;
-    }
-}
-
-void
-naive_work_out (NaiveTable *self)
-{
-  for (int i = 0; i < self->n_waiters; i++)
-    work_out_waiter (self, &self->waiters[i], i);
-}
-
-gboolean
-naive_is_in_the_way (const NaiveTable *self, const NaiveLock *lock, int position)
-{
-  const NaiveRequest *request = &self->waiters[position].request;
-
-  return !has_it_already ((NaiveTable *)self, request) && conflict (&lock->facts, request);
-}
-
-guint
-naive_count_waiters_for (const NaiveTable *self, const NaiveLock *lock)
-{
-  guint count = 0;
-
-  for (int i = 0; i < self->n_waiters; i++)
-    count += naive_is_in_the_way (self, lock, i) ? 1 : 0;
-  return count;
-}
-
-static gboolean
-way_is_free (const NaiveTable *self, const NaiveWaiter *waiter)
-{
-  if (has_it_already ((NaiveTable *)self, &waiter->request))
-    return TRUE;
-  for (int i = 0; i < self->n_locks; i++)
-    {
-      if (conflict (&self->locks[i].facts, &waiter->request))
-        return FALSE;
-    }
-  return waiter->behind == 0;
-}
-
-/* Outsiders are seen only where nobody else is in the way. */
-static void
-forget_outsiders (NaiveTable *self)
-{
-  naive_work_out (self);
-  for (int i = 0; i < self->n_waiters; i++)
-    {
-      if (!way_is_free (self, &self->waiters[i]))
-        self->waiters[i].outsiders = 0;
-    }
-}
-
-/* A holder's bit, or for a manual claim the bit of its place in the queue. */
-static guint64
-who (const NaiveTable *self, int position)
-{
-  int holder = self->waiters[position].request.holder;
-
-  return holder >= 0 ? BIT (holder) : BIT (NAIVE_MAX_HOLDERS + position);
-}
-
-static guint64
-waits_for (const NaiveTable *self, const NaiveWaiter *waiter)
-{
-  guint64 set = waiter->outsiders;
-
-  if (has_it_already ((NaiveTable *)self, &waiter->request))
-    return set;
-  for (int i = 0; i < self->n_locks; i++)
-    {
-      if (self->locks[i].facts.holder >= 0 && conflict (&self->locks[i].facts, &waiter->request))
-        set |= BIT (self->locks[i].facts.holder);
-    }
-  for (int i = 0; i < self->n_waiters; i++)
-    {
-      if ((waiter->behind & BIT (i)) != 0)
-        set |= who (self, i);
-    }
-  return set;
-}
-
-/* Everybody whom those in @set wait for, and those wait for, and so on. */
-static guint64
-follow (const NaiveTable *self, guint64 set)
-{
-  guint64 targets[NAIVE_MAX_WAITERS];
-  guint64 before;
-
-  for (int i = 0; i < self->n_waiters; i++)
-    targets[i] = waits_for (self, &self->waiters[i]);
-  do
-    {
-      before = set;
-      for (int i = 0; i < self->n_waiters; i++)
-        {
-          if ((set & who (self, i)) != 0)
-            set |= targets[i];
-        }
-    }
-  while (set != before);
-  return set;
-}
-
-static gboolean
-holder_is_on_a_circle (NaiveTable *self, int holder)
-{
-  guint64 set = 0;
-
-  forget_outsiders (self);
-  for (int i = 0; i < self->n_waiters; i++)
-    {
-      if (self->waiters[i].request.holder == holder && holder >= 0)
-        set |= waits_for (self, &self->waiters[i]);
-    }
-  return holder >= 0 && (follow (self, set) & BIT (holder)) != 0;
 }
 
 /* --- locks and waiters come and go --- */
@@ -313,7 +113,7 @@ grant_new (NaiveTable *self, const NaiveRequest *request, gboolean overrides)
   lock.id = ++self->last_id;
   lock.facts.follow = request->holder >= 0 && request->follow;
   add_lock (self, &lock);
-  if (overrides && holder_is_on_a_circle (self, request->holder))
+  if (overrides && naive_holder_is_on_a_circle (self, request->holder))
     {
       remove_lock (self, lock.id);
       return (Granted){ .code = AGL_ERROR_DEADLOCK };
@@ -340,7 +140,7 @@ grant_own (NaiveTable *self, const NaiveRequest *request, NaiveLock *own, gboole
                     || own->facts.text != granted.before.text;
   if (!granted.changed)
     return granted;
-  if (overrides && holder_is_on_a_circle (self, request->holder))
+  if (overrides && naive_holder_is_on_a_circle (self, request->holder))
     {
       own->facts = granted.before;
       return (Granted){ .code = AGL_ERROR_DEADLOCK };
@@ -362,18 +162,18 @@ grant (NaiveTable *self, const NaiveRequest *request)
   NaiveLock *own;
   Granted granted;
 
-  if (request->conflict == AGL_CONFLICT_STEAL && !has_it_already (self, request))
+  if (request->conflict == AGL_CONFLICT_STEAL && !naive_has_it_already (self, request))
     {
       for (int i = self->n_locks; i-- > 0;)
         {
-          if (conflict (&self->locks[i].facts, request))
+          if (naive_conflict (&self->locks[i].facts, request))
             {
               lost[n_lost++] = self->locks[i];
               remove_lock (self, self->locks[i].id);
             }
         }
     }
-  own = find_own (self, request);
+  own = naive_find_own (self, request);
   granted = own == NULL ? grant_new (self, request, overrides) : grant_own (self, request, own, overrides);
   while (n_lost-- > 0)
     {
@@ -399,7 +199,7 @@ look (NaiveTable *self, const NaiveRequest *request)
 {
   int outsider = self->outsider_at[request->view->number];
 
-  if ((request->mode & AGL_MODE_SHARED) != 0 || !request->detect || has_it_already (self, request))
+  if ((request->mode & AGL_MODE_SHARED) != 0 || !request->detect || naive_has_it_already (self, request))
     return -1;
   if (request->conflict == AGL_CONFLICT_JOIN || request->conflict == AGL_CONFLICT_STEAL)
     return -1;
@@ -410,7 +210,7 @@ look (NaiveTable *self, const NaiveRequest *request)
 static const NaiveView *
 view_of (NaiveTable *self, const NaiveRequest *request)
 {
-  const NaiveLock *own = find_own (self, request);
+  const NaiveLock *own = naive_find_own (self, request);
 
   return own == NULL ? request->view : own->facts.view;
 }
@@ -426,18 +226,18 @@ naive_acquire (NaiveTable *self, NaiveRequest *request, guint64 *id, gboolean *c
   request->view = view_of (self, request);
   me = (NaiveWaiter){ .request = *request };
 
-  forget_outsiders (self);
-  work_out_waiter (self, &me, self->n_waiters);
-  is_free = way_is_free (self, &me);
+  naive_forget_outsiders (self);
+  naive_work_out_waiter (self, &me, self->n_waiters);
+  is_free = naive_way_is_free (self, &me);
   if (is_free && look (self, request) >= 0)
     {
       me.outsiders = BIT (look (self, request));
       is_free = FALSE;
     }
 
-  for (int i = 0; i < self->n_locks && !has_it_already (self, request); i++)
+  for (int i = 0; i < self->n_locks && !naive_has_it_already (self, request); i++)
     others_lock |=
-        conflict (&self->locks[i].facts, request) && self->locks[i].facts.uid != request->asker_uid;
+        naive_conflict (&self->locks[i].facts, request) && self->locks[i].facts.uid != request->asker_uid;
   for (int i = 0; i < self->n_waiters; i++)
     {
       others_waiter |= (me.behind & BIT (i)) != 0 && self->waiters[i].request.uid != request->asker_uid;
@@ -453,7 +253,8 @@ naive_acquire (NaiveTable *self, NaiveRequest *request, guint64 *id, gboolean *c
       if (n_waiting >= self->max_waiters)
         return AGL_OUTCOME_REFUSED;
       *code = AGL_ERROR_DEADLOCK;
-      if (request->holder >= 0 && (follow (self, waits_for (self, &me)) & BIT (request->holder)) != 0)
+      if (request->holder >= 0
+          && (naive_follow (self, naive_waits_for (self, &me)) & BIT (request->holder)) != 0)
         return AGL_OUTCOME_REFUSED;
       *id = me.serial = ++self->last_serial;
       g_assert_cmpint (self->n_waiters, <, NAIVE_MAX_WAITERS);
@@ -497,8 +298,8 @@ naive_transfer (NaiveTable *self, guint64 id, int holder, guint uid, gboolean fo
     {
       const NaiveRequest *other = &self->locks[i].facts;
 
-      held |= same_holder (other, &after.facts) && other->view->number == after.facts.view->number;
-      held |= conflict (other, &after.facts) && !conflict (other, &before.facts);
+      held |= naive_same_holder (other, &after.facts) && other->view->number == after.facts.view->number;
+      held |= naive_conflict (other, &after.facts) && !naive_conflict (other, &before.facts);
     }
   *code = held ? AGL_ERROR_HELD : AGL_ERROR_LIMIT_EXCEEDED;
   if (held || count_locks_of (self, uid) >= self->max_locks)
@@ -509,7 +310,7 @@ naive_transfer (NaiveTable *self, guint64 id, int holder, guint uid, gboolean fo
 
   add_lock (self, &after);
   *code = AGL_ERROR_DEADLOCK;
-  if (!holder_is_on_a_circle (self, holder))
+  if (!naive_holder_is_on_a_circle (self, holder))
     {
       *code = AGL_ERROR_UNAVAILABLE;
       if (self->failing_directory != after.facts.view->number)
@@ -567,9 +368,9 @@ naive_is_free_for (NaiveTable *self, NaiveRequest *request)
 
   request->view = view_of (self, request);
   me = (NaiveWaiter){ .request = *request };
-  forget_outsiders (self);
-  work_out_waiter (self, &me, self->n_waiters);
-  return way_is_free (self, &me) && look (self, request) < 0;
+  naive_forget_outsiders (self);
+  naive_work_out_waiter (self, &me, self->n_waiters);
+  return naive_way_is_free (self, &me) && look (self, request) < 0;
 }
 
 /* TRUE when somebody was let in or ended. */
@@ -581,7 +382,7 @@ let_one_in (NaiveTable *self)
       NaiveWaiter waiter = self->waiters[i];
       Granted granted;
 
-      if (!way_is_free (self, &waiter))
+      if (!naive_way_is_free (self, &waiter))
         continue;
       if (waiter.request.view != view_of (self, &waiter.request))
         {
@@ -618,7 +419,7 @@ end_last_on_a_circle (NaiveTable *self)
 {
   for (int i = self->n_waiters; i-- > 0;)
     {
-      if ((follow (self, waits_for (self, &self->waiters[i])) & who (self, i)) != 0)
+      if ((naive_follow (self, naive_waits_for (self, &self->waiters[i])) & naive_who (self, i)) != 0)
         {
           end_wait (self, i, AGL_ERROR_DEADLOCK);
           return TRUE;
@@ -631,7 +432,7 @@ void
 naive_settle (NaiveTable *self)
 {
   do
-    forget_outsiders (self);
+    naive_forget_outsiders (self);
   while (let_one_in (self) || end_last_on_a_circle (self));
 
   for (int i = 0; i < self->n_locks; i++)

@@ -2,6 +2,8 @@
 #pragma once
 #include "core/lock-table.h"
 
+#include "common/error.h"
+
 #include "children.h"
 
 /* What the tests of the table share: living processes as holders, directories that need not exist, and hooks

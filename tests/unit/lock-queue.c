@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/lock-table.h"
+
+#include "table-script.h"
+
+/* Who waits, in which order they are let in, and who would wait for ever. */
+
+#define X  AGL_MODE_EXCLUSIVE
+#define S  AGL_MODE_SHARED
+#define XT AGL_MODE_SUBTREE
+
+static Holder a, b, c, d, e;
+
+static void
+test_first_come_first_served (void)
+{
+  g_auto (World) world = { 0 };
+
+  world_init (&world);
+  assert_granted (&world, "/1", &a, S, AGL_CONFLICT_FAIL);
+  assert_waits (&world, "/1", &b, X);
+  /* A stream of shared requests does not starve him: they queue, or are told. */
+  assert_waits (&world, "/1", &c, S);
+  assert_refused (&world, "/1", &d, S, AGL_CONFLICT_FAIL, AGL_ERROR_HELD);
+  assert_waits (&world, "/1", &d, S);
+  /* Who wants another directory is in nobody's way. */
+  assert_granted (&world, "/2", &e, X, AGL_CONFLICT_WAIT);
+  assert_told (&world, "acquired 1\nacquired 2\nchanged 1 waiters\nqueue\n");
+
+  release (&world, 1);
+  assert_told (&world, "released 1 released\nended 1 with 3\nacquired 3\nchanged 3 waiters\nqueue\n");
+  release (&world, 3);
+  assert_told (&world,
+               "released 3 released\nended 2 with 4\nacquired 4\nended 3 with 5\nacquired 5\nqueue\n");
+}
+
+static void
+test_subtree_in_the_queue (void)
+{
+  g_auto (World) world = { 0 };
+
+  world_init (&world);
+  assert_granted (&world, "/1/2", &a, X, AGL_CONFLICT_FAIL);
+  assert_granted (&world, "/1/3", &b, X, AGL_CONFLICT_FAIL);
+  assert_waits (&world, "/1", &c, XT);
+  assert_refused (&world, "/1/4", &d, X, AGL_CONFLICT_FAIL, AGL_ERROR_HELD); /* behind the subtree */
+  assert_told (&world, "acquired 1\nacquired 2\nchanged 1 waiters\nchanged 2 waiters\nqueue\n");
+  release (&world, 1);
+  assert_told (&world, "released 1 released\n");
+  release (&world, 2);
+  assert_told (&world, "released 2 released\nended 1 with 3\nacquired 3\nqueue\n");
+}
+
+static void
+test_a_dropped_waiter_lets_the_next_one_in (void)
+{
+  g_auto (World) world = { 0 };
+
+  world_init (&world);
+  assert_granted (&world, "/1", &a, S, AGL_CONFLICT_FAIL);
+  assert_waits (&world, "/1", &b, X);
+  assert_waits (&world, "/1", &c, S);
+  assert_told (&world, "acquired 1\nchanged 1 waiters\nqueue\n");
+  drop (&world, 0, AGL_ERROR_CANCELLED);
+  assert_told (&world, "ended 1 by Cancelled\nended 2 with 2\nacquired 2\nchanged 1 waiters\nqueue\n");
+}
+
+static void
+test_a_grant_never_goes_to_nobody (void)
+{
+  g_auto (World) world = { 0 };
+
+  world_init (&world);
+  assert_granted (&world, "/1", &a, X, AGL_CONFLICT_FAIL);
+  assert_waits (&world, "/1", &b, X);
+  assert_waits (&world, "/1", &c, X);
+  assert_told (&world, "acquired 1\nchanged 1 waiters\nqueue\n");
+
+  /* The first one's grant cannot be saved: the second one has it. */
+  world.commits_until_failure = 0;
+  release (&world, 1);
+  assert_told (&world, "released 1 released\nended 1 by Unavailable\nended 2 with 3\nacquired 3\nqueue\n");
+
+  assert_waits (&world, "/1", &d, X);
+  assert_told (&world, "changed 3 waiters\nqueue\n");
+  world.not_ready = TRUE;
+  release (&world, 3);
+  assert_told (&world, "released 3 released\nended 3 by NoSuchProcess\nqueue\n");
+  g_assert_cmpuint (agl_lock_table_count (world.table), ==, 0);
+}
+
+#define N_QUEUE 200
+
+static void
+test_two_hundred_in_order (void)
+{
+  g_auto (World) world = { 0 };
+  g_autoptr (GString) expected = g_string_new (NULL);
+  Holder *holders = g_new0 (Holder, N_QUEUE);
+  guint n_left = N_QUEUE;
+
+  world_init (&world);
+  assert_granted (&world, "/1", &a, X, AGL_CONFLICT_FAIL);
+  for (guint i = 0; i < N_QUEUE; i++)
+    {
+      holder_start (&holders[i]);
+      assert_waits (&world, "/1", &holders[i], X);
+    }
+  assert_told (&world, "acquired 1\nchanged 1 waiters\nqueue\n");
+  g_assert_cmpuint (agl_lock_table_lookup (world.table, 1)->n_waiters, ==, N_QUEUE);
+
+  /* Every third one goes before its turn, some of them just then. */
+  for (guint i = N_QUEUE; i-- > 0;)
+    {
+      if (i % 3 == 1)
+        drop (&world, i, i % 2 == 0 ? AGL_ERROR_CANCELLED : AGL_ERROR_NO_SUCH_PROCESS);
+    }
+  agl_lock_table_settle (world.table);
+  g_string_truncate (world.log, 0);
+
+  for (guint i = 0; i < N_QUEUE; i++)
+    {
+      guint64 last = world.last_id;
+
+      if (i % 3 == 1)
+        continue;
+      release (&world, last);
+      g_string_printf (expected, "released %d released\nended %d with %d\nacquired %d\n", (int)last,
+                       (int)i + 1, (int)last + 1, (int)last + 1);
+      n_left = agl_lock_table_count_waiters (world.table) - 1;
+      if (n_left > 0)
+        g_string_append_printf (expected, "changed %d waiters\n", (int)last + 1);
+      g_string_append (expected, "queue\n");
+      assert_told (&world, expected->str);
+      g_assert_true (agl_lock_is_held_by (agl_lock_table_lookup (world.table, last + 1), holders[i].process));
+    }
+  g_assert_cmpuint (n_left, ==, 0);
+  for (guint i = 0; i < N_QUEUE; i++)
+    holder_end (&holders[i]);
+  g_free (holders);
+}
+
+/* --- deadlock --- */
+
+static void
+test_a_ring_of_five (void)
+{
+  g_auto (World) world = { 0 };
+  Holder *ring[] = { &a, &b, &c, &d, &e };
+  static const char *const paths[] = { "/1", "/2", "/3", "/4", "/5", "/1" };
+  g_autoptr (AglRequest) last = make_request ("/1", &e, 1000, X, AGL_CONFLICT_WAIT);
+  g_autoptr (GError) error = NULL;
+  AglLock *lock;
+  AglWaiter *waiter;
+
+  world_init (&world);
+  for (guint i = 0; i < 5; i++)
+    assert_granted (&world, paths[i], ring[i], X, AGL_CONFLICT_FAIL);
+  for (guint i = 0; i < 4; i++)
+    assert_waits (&world, paths[i + 1], ring[i], X);
+  g_assert_cmpint (agl_lock_table_acquire (world.table, last, &lock, &waiter, NULL, &error), ==,
+                   AGL_OUTCOME_REFUSED);
+  g_assert_error (error, AGL_ERROR, AGL_ERROR_DEADLOCK);
+  for (guint i = 0; i < 5; i++)
+    {
+      g_autofree char *pid = g_strdup_printf ("pid %d", (int)ring[i]->pid);
+      g_autofree char *path = g_strdup_printf ("\"%s\"", paths[i]);
+
+      g_assert_nonnull (strstr (error->message, pid));
+      g_assert_nonnull (strstr (error->message, path));
+    }
+  /* The others go on waiting, and are served once the last one lets go. */
+  g_assert_cmpuint (agl_lock_table_count_waiters (world.table), ==, 4);
+  agl_lock_table_settle (world.table);
+  g_string_truncate (world.log, 0);
+  release (&world, 5);
+  assert_told (&world, "released 5 released\nended 4 with 6\nacquired 6\nqueue\n");
+}
+
+/* a waits for what c holds, b waits for a: whatever makes b a holder of that as well closes a circle. */
+static void
+test_no_circle_by_going_ahead (void)
+{
+  g_auto (World) world = { 0 };
+  g_autoptr (GError) error = NULL;
+
+  world_init (&world);
+  assert_granted (&world, "/1", &a, X, AGL_CONFLICT_FAIL);
+  assert_granted (&world, "/2", &c, X, AGL_CONFLICT_FAIL);
+  assert_waits (&world, "/2", &a, X);
+  assert_waits (&world, "/1", &b, X);
+  assert_told (&world, "acquired 1\nacquired 2\nchanged 1 waiters\nchanged 2 waiters\nqueue\n");
+
+  assert_refused (&world, "/2", &b, X, AGL_CONFLICT_JOIN, AGL_ERROR_DEADLOCK);
+  assert_refused (&world, "/2", &b, X, AGL_CONFLICT_STEAL, AGL_ERROR_DEADLOCK);
+  g_assert_false (agl_lock_table_transfer (world.table, agl_lock_table_lookup (world.table, 2), b.process,
+                                           1000, TRUE, AGL_CWD_INSIDE, &error));
+  g_assert_error (error, AGL_ERROR, AGL_ERROR_DEADLOCK);
+  assert_told (&world, "");
+  g_assert_true (agl_lock_is_held_by (agl_lock_table_lookup (world.table, 2), c.process));
+  g_assert_cmpuint (agl_lock_table_count (world.table), ==, 2);
+
+  /* Who waits for nobody goes ahead. */
+  assert_granted (&world, "/2", &d, X, AGL_CONFLICT_JOIN);
+}
+
+static void
+test_no_circle_through_an_outsider (void)
+{
+  g_auto (World) world = { 0 };
+  g_autoptr (AglRequest) request = make_request ("/9", &a, 1000, X, AGL_CONFLICT_WAIT);
+  g_autoptr (GError) error = NULL;
+  AglLock *lock;
+  AglWaiter *waiter;
+
+  world_init (&world);
+  request->detect_agents = TRUE;
+  assert_granted (&world, "/1", &a, X, AGL_CONFLICT_FAIL);
+  assert_waits (&world, "/1", &b, X);
+  world.outsider = &b;
+  g_assert_cmpint (agl_lock_table_acquire (world.table, request, &lock, &waiter, NULL, &error), ==,
+                   AGL_OUTCOME_REFUSED);
+  g_assert_error (error, AGL_ERROR, AGL_ERROR_DEADLOCK);
+  world.outsider = NULL;
+
+  /* Seen only when its turn comes: the wait ends then. */
+  assert_granted (&world, "/9", &c, X, AGL_CONFLICT_FAIL);
+  g_assert_cmpint (agl_lock_table_acquire (world.table, request, &lock, &waiter, NULL, NULL), ==,
+                   AGL_OUTCOME_WAITING);
+  agl_lock_table_settle (world.table);
+  g_string_truncate (world.log, 0);
+  world.outsider = &b;
+  release (&world, 2);
+  assert_told (&world, "released 2 released\nended 2 by Deadlock\nqueue\n");
+}
+
+/* --- unregistered agents --- */
+
+static void
+test_outsiders (void)
+{
+  g_auto (World) world = { 0 };
+  g_autoptr (AglRequest) request = make_request ("/1", &a, 1000, X, AGL_CONFLICT_FAIL);
+  AglLock *lock;
+  AglWaiter *waiter;
+
+  world_init (&world);
+  world.outsider = &e;
+  request->detect_agents = TRUE;
+  g_assert_cmpint (agl_lock_table_acquire (world.table, request, &lock, &waiter, NULL, NULL), ==,
+                   AGL_OUTCOME_REFUSED);
+  request->conflict = AGL_CONFLICT_WAIT;
+  g_assert_cmpint (agl_lock_table_acquire (world.table, request, &lock, &waiter, NULL, NULL), ==,
+                   AGL_OUTCOME_WAITING);
+  assert_told (&world, "queue\n");
+  g_assert_cmpuint (agl_waiter_get_blockers (waiter)->outsiders->len, ==, 1);
+  /* Those who do not look go by, as long as they do not stand behind it. */
+  assert_refused (&world, "/1", &b, S, AGL_CONFLICT_FAIL, AGL_ERROR_HELD);
+  assert_told (&world, "");
+  world.outsider = NULL;
+  assert_told (&world, "ended 1 with 1\nacquired 1\nqueue\n");
+
+  /* It is not asked for at all by a shared request, by one that goes ahead, or by one that has its lock. */
+  world.outsider = &e;
+  world.n_looks = 0;
+  request->conflict = AGL_CONFLICT_FAIL;
+  g_assert_cmpint (agl_lock_table_acquire (world.table, request, &lock, &waiter, NULL, NULL), ==,
+                   AGL_OUTCOME_GRANTED);
+  request->mode = S;
+  g_assert_cmpint (agl_lock_table_acquire (world.table, request, &lock, &waiter, NULL, NULL), ==,
+                   AGL_OUTCOME_GRANTED);
+  request->mode = X;
+  request->conflict = AGL_CONFLICT_JOIN;
+  g_assert_cmpint (agl_lock_table_acquire (world.table, request, &lock, &waiter, NULL, NULL), ==,
+                   AGL_OUTCOME_GRANTED);
+  g_assert_cmpuint (world.n_looks, ==, 0);
+}
+
+int
+main (int argc, char **argv)
+{
+  Holder *all[] = { &a, &b, &c, &d, &e };
+  int result;
+
+  g_test_init (&argc, &argv, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (all); i++)
+    holder_start (all[i]);
+  g_test_add_func ("/lock-queue/first-come-first-served", test_first_come_first_served);
+  g_test_add_func ("/lock-queue/subtree-in-the-queue", test_subtree_in_the_queue);
+  g_test_add_func ("/lock-queue/a-dropped-waiter-lets-the-next-one-in",
+                   test_a_dropped_waiter_lets_the_next_one_in);
+  g_test_add_func ("/lock-queue/a-grant-never-goes-to-nobody", test_a_grant_never_goes_to_nobody);
+  g_test_add_func ("/lock-queue/two-hundred-in-order", test_two_hundred_in_order);
+  g_test_add_func ("/lock-queue/a-ring-of-five", test_a_ring_of_five);
+  g_test_add_func ("/lock-queue/no-circle-by-going-ahead", test_no_circle_by_going_ahead);
+  g_test_add_func ("/lock-queue/no-circle-through-an-outsider", test_no_circle_through_an_outsider);
+  g_test_add_func ("/lock-queue/outsiders", test_outsiders);
+  result = g_test_run ();
+  for (guint i = 0; i < G_N_ELEMENTS (all); i++)
+    holder_end (all[i]);
+  return result;
+}
