@@ -280,8 +280,10 @@ on_timer (gpointer user_data)
     {
       AglLock *lock = g_ptr_array_index (self->round, self->next);
 
-      if (agl_lock_table_lookup (self->table, lock->id) == lock)
-        ask_about (self, lock);
+      if (agl_lock_table_lookup (self->table, lock->id) != lock)
+        continue;
+      self->hooks.passed (lock, self->user_data);
+      ask_about (self, lock);
     }
   if (self->next < self->round->len)
     {

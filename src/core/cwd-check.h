@@ -18,6 +18,8 @@ typedef struct
   void (*changed) (AglLock *lock, gpointer user_data);
   /* The lock's directory has another path now; @directory is the same one under it. */
   void (*moved) (AglLock *lock, AglDirectory *directory, gpointer user_data);
+  /* A round comes by @lock. */
+  void (*passed) (AglLock *lock, gpointer user_data);
   /* A round begins: for whatever else is to be asked that often. */
   void (*round) (gpointer user_data);
 } AglCwdCheckHooks;

@@ -12,6 +12,7 @@
 
 #include "common/error.h"
 #include "core/command-line.h"
+#include "core/filesystem.h"
 #include "core/mount-guard.h"
 
 /* A path is no deeper, and a walk that is has met a directory moved under its feet. */
@@ -39,6 +40,7 @@ struct _AglCwdScan
   const char *path; /* of the directory; NULL when it is none of this mount namespace */
   char *own_path;
   AglScanDepth depth;
+  AglPatience patience;
   AglMountGuard *guard; /* NULL: patience */
   gboolean is_guarded;
   DIR *proc;
@@ -74,6 +76,7 @@ agl_cwd_scan_new (const AglDirectory *directory, AglScanDepth depth, AglPatience
   self->own_path = g_strdup (agl_directory_get_path (directory));
   self->path = agl_directory_is_foreign (directory) ? NULL : self->own_path;
   self->depth = depth;
+  self->patience = patience;
   self->places = g_hash_table_new_full (place_hash, place_equal, g_free, NULL);
   self->guard = agl_mount_guard_new ();
   self->is_guarded = patience == AGL_PATIENCE_NONE && agl_mount_guard_is_needed (self->guard);
@@ -156,9 +159,10 @@ remember (AglCwdScan *self, GArray *way, gboolean is_there)
   return is_there ? THERE : ELSEWHERE;
 }
 
-/* From the working directory of @process up to its root. A step up stays in the same process's mounts: ".."
- * of a mount's root is the parent of the mount point. The walk goes on from a directory that was removed, for
- * the kernel still knows where it was. */
+/* From the working directory of @process up to its root. A step needs search permission, for which FUSE may
+ * ask its server; without patience that ends in EAGAIN, and the text has to do. A step up stays in the same
+ * process's mounts: ".." of a mount's root is the parent of the mount point. The walk goes on from a
+ * directory that was removed, for the kernel still knows where it was. */
 static Finding
 walk_up (AglCwdScan *self, int process)
 {
@@ -191,7 +195,7 @@ walk_up (AglCwdScan *self, int process)
           finding = remember (self, way, TRUE);
           break;
         }
-      up = openat (at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+      up = agl_fd_open_directory (at, "..", 0, self->patience);
       if (up < 0)
         finding = finding_of_errno (errno) == FAILED ? FAILED : UNREADABLE;
       close (at);
@@ -244,7 +248,6 @@ look_at_identity (AglCwdScan *self, int process, AglMountVerdict verdict)
 {
   Place place;
   gpointer known;
-  Finding finding;
 
   if (!read_place (process, "cwd", 0, &place))
     return finding_of_errno (errno);
@@ -256,8 +259,7 @@ look_at_identity (AglCwdScan *self, int process, AglMountVerdict verdict)
     return UNREADABLE;
   if (g_hash_table_lookup_extended (self->places, &place, NULL, &known))
     return GPOINTER_TO_INT (known) ? THERE : ELSEWHERE;
-  finding = walk_up (self, process);
-  return finding;
+  return walk_up (self, process);
 }
 
 static Finding

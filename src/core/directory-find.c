@@ -11,6 +11,7 @@
 
 #include "common/error.h"
 #include "common/text.h"
+#include "core/machine-view.h"
 
 /* A lookup that is confined to a root must be retried when something was renamed or mounted meanwhile
  * (openat2(2), EAGAIN). */
@@ -160,7 +161,11 @@ choose_view (Search *search, GError **error)
     }
   if (search->patience == AGL_PATIENCE_NONE)
     {
-      if (!same_mounts || !has_our_root (agl_process_get_pid (process)))
+      if (!same_mounts && agl_machine_view_is_of (agl_process_get_pid (process)))
+        search->root = agl_machine_view_open_root ();
+      else if (!same_mounts || !has_our_root (agl_process_get_pid (process)))
+        search->root = -1;
+      if (search->root == -1)
         {
           agl_directory_set_would_block (error);
           return FALSE;

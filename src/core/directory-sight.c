@@ -4,8 +4,11 @@
 #include <gio/gio.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "core/machine-view.h"
 
 /* The text is read each time, the directory behind it looked at every so often: each walk through /proc/PID
  * costs the same 2.5 µs, and the text stays the same while the directory does not only for a process that
@@ -61,6 +64,15 @@ is_unchanged (const Look *look, const AglSighting *last, const char *text)
          && agl_directory_id_equal (&inode.id, &last->seen) && inode.born_nsec == last->seen_born_nsec;
 }
 
+/* Opens what stands under @path in the view that @text is a path of: ours, or (@root) the machine's. */
+static int
+open_text (int root, const char *path)
+{
+  return root < 0
+             ? agl_directory_open_path (path, AGL_PATIENCE_NONE)
+             : agl_fd_open_directory (root, path, RESOLVE_NO_MAGICLINKS | RESOLVE_IN_ROOT, AGL_PATIENCE_NONE);
+}
+
 /* Following /proc/PID/cwd makes some filesystems ask their server (d_weak_revalidate of NFS), and
  * RESOLVE_CACHED never follows it. So look first what is mounted where the text leads to: TRUE when that is a
  * filesystem of this machine. A removed directory is judged by the nearest one above that is there. */
@@ -69,14 +81,19 @@ is_safe_to_follow (const Look *look, const char *text)
 {
   g_autofree char *path = g_strdup (text);
   AGL_AUTO_FD int fd = -1;
+  AGL_AUTO_FD int root = -1;
   gboolean same_mounts;
   AglInode inode;
   AglFilesystem filesystem;
 
-  if (!agl_mounts_compare (agl_process_get_pid (look->process), &same_mounts) || !same_mounts)
+  if (!agl_mounts_compare (agl_process_get_pid (look->process), &same_mounts))
+    return FALSE;
+  if (!same_mounts && agl_machine_view_is_of (agl_process_get_pid (look->process)))
+    root = agl_machine_view_open_root ();
+  if (!same_mounts && root < 0)
     return FALSE; /* the text means another place here */
 
-  while ((fd = agl_directory_open_path (path, AGL_PATIENCE_NONE)) < 0)
+  while ((fd = open_text (root, path)) < 0)
     {
       char *slash = strrchr (path, '/');
 
@@ -100,6 +117,8 @@ is_real_top (const Look *look, const AglInode *top)
   char link[32];
 
   if (agl_inode_read (AT_FDCWD, "/", look->patience, &root) && agl_inode_same_place (&root, top))
+    return TRUE;
+  if (agl_inode_read (AT_FDCWD, "/proc/1/root", look->patience, &root) && agl_inode_same_place (&root, top))
     return TRUE;
   if (look->patience == AGL_PATIENCE_NONE)
     {

@@ -80,7 +80,13 @@ append_holder (GString *text, const AglLock *lock)
       g_string_append_printf (text, "a manual lock of user %s", user);
     }
   else
-    append_process (text, lock->command, lock->token.pid, lock->uid);
+    {
+      /* The name of now: it may have become another program since. */
+      g_autofree char *command = lock->holder != NULL ? agl_process_dup_command (lock->holder) : NULL;
+      gboolean is_known = command != NULL && *command != '\0';
+
+      append_process (text, is_known ? command : lock->command, lock->token.pid, lock->uid);
+    }
 }
 
 static void

@@ -476,9 +476,9 @@ void
 agl_keeper_stop (AglKeeper *self)
 {
   g_autoptr (GPtrArray) found = collect (self, is_any, NULL);
-  g_autoptr (GError) why
-      = g_error_new_literal (AGL_ERROR, AGL_ERROR_UNAVAILABLE,
-                             "The service is stopping; what is held stays held. Ask again in a moment");
+  g_autoptr (GError) why =
+      g_error_new_literal (AGL_ERROR, AGL_ERROR_UNAVAILABLE,
+                           "The service is stopping; what is held stays held. Ask again in a moment");
 
   /* All of them before any is told: nobody is let in by another's going. */
   for (guint i = 0; i < found->len; i++)

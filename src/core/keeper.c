@@ -6,6 +6,10 @@
 /* How soon the disk is asked again about the end of a lock that it could not take down. */
 #define RETRY_SEC 5
 
+/* Programs settle on their name within their first moments; who asks for a list is told the name of now
+ * anyway. */
+#define YOUNG_USEC (60 * G_USEC_PER_SEC)
+
 /* A wall clock can be set: no expiry is slept for longer than this without a look at it. */
 #define MAX_EXPIRY_SLEEP_MSEC (60 * 60 * 1000)
 
@@ -365,6 +369,36 @@ on_moved (AglLock *lock, AglDirectory *directory, gpointer user_data)
   agl_keeper_settle (self);
 }
 
+void
+agl_keeper_refresh_command (AglKeeper *self, AglLock *lock)
+{
+  g_autofree char *command = NULL;
+
+  if (lock->holder == NULL)
+    return;
+  command = agl_process_dup_command (lock->holder);
+  if (*command == '\0' || g_str_equal (command, lock->command))
+    return;
+  g_free (lock->command);
+  lock->command = g_steal_pointer (&command);
+  self->hooks.changed (lock, AGL_CHANGED_HOLDER, self->user_data);
+}
+
+static void
+on_passed (AglLock *lock, gpointer user_data)
+{
+  AglKeeper *self = user_data;
+
+  /* A watch is lost with its filesystem, which may be back. */
+  if (lock->removal != NULL && !agl_removal_watch_is_watching (self->removals, lock->removal))
+    {
+      unwatch_removal (self, lock);
+      agl_keeper_watch_removal (self, lock);
+    }
+  if (g_get_real_time () - lock->acquired_at_usec < YOUNG_USEC)
+    agl_keeper_refresh_command (self, lock);
+}
+
 static void
 on_round (gpointer user_data)
 {
@@ -426,6 +460,7 @@ agl_keeper_new (
     .over = on_over,
     .changed = on_cwd_changed,
     .moved = on_moved,
+    .passed = on_passed,
     .round = on_round,
   };
   AglKeeper *self = g_new0 (AglKeeper, 1);

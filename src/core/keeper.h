@@ -66,6 +66,10 @@ gboolean agl_keeper_release (AglKeeper *self, AglLock *lock, AglReleaseReason re
 /* Tells the hooks what has happened, lets waiters in, starts and stops what has to run. */
 void agl_keeper_settle (AglKeeper *self);
 
+/* Brings lock->command up to date: a holder may have become another program by exec(3) since it took the
+ * lock, as whatever `agentctl-locks run` starts does, or have given itself a name. */
+void agl_keeper_refresh_command (AglKeeper *self, AglLock *lock);
+
 /* Ends the waits of @client that go by @ticket, or all of its waits (NULL), with AGL_ERROR_CANCELLED. How
  * many. */
 guint agl_keeper_cancel (AglKeeper *self, gpointer client, const char *ticket);

@@ -29,6 +29,7 @@ struct _AglLockStore
   AglIdCounter *ids;
   AglLockEnds *ends;
   GHashTable *foreign; /* id → Foreign */
+  GHashTable *claimed; /* set of ids (guint64 *, owned): manual locks on disk */
   guint n_bad;
 };
 
@@ -63,6 +64,7 @@ agl_lock_store_new (const char *runtime_dir, const char *state_dir, GError **err
   self->runtime = agl_private_folder_open (runtime_dir, FALSE, error);
   if (self->runtime == NULL)
     return NULL;
+  self->claimed = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   self->claims = agl_private_folder_open_child (self->state, "claims", &new_claims, error);
   if (self->claims == NULL)
     return NULL;
@@ -108,6 +110,7 @@ agl_lock_store_free (AglLockStore *self)
   g_clear_pointer (&self->runtime, agl_private_folder_free);
   g_clear_pointer (&self->state, agl_private_folder_free);
   g_clear_pointer (&self->foreign, g_hash_table_unref);
+  g_clear_pointer (&self->claimed, g_hash_table_unref);
   g_free (self);
 }
 
@@ -142,6 +145,25 @@ write_lock (AglLockStore *self, const AglLock *lock, const char *name, GPtrArray
   return agl_private_folder_write (folder_of (self, lock), name, text, strlen (text), error);
 }
 
+static void
+note_claim (AglLockStore *self, guint64 id)
+{
+  g_hash_table_add (self->claimed, g_memdup2 (&id, sizeof id));
+}
+
+/* A claim that was handed to a process is now that process's lock: the new file says so, and the old one
+ * goes. Should the service die in between, agl_lock_store_load() goes by the new one. */
+static void
+leave_claims (AglLockStore *self, guint64 id)
+{
+  g_autofree char *name = agl_lock_file_name (id);
+  g_autoptr (GError) error = NULL;
+
+  g_hash_table_remove (self->claimed, &id);
+  if (!agl_private_folder_remove (self->claims, name, &error))
+    g_warning ("The claim that lock %" G_GUINT64_FORMAT " was cannot be removed yet: %s", id, error->message);
+}
+
 gboolean
 agl_lock_store_save (AglLockStore *self, const AglLock *lock, GPtrArray *superseded, GError **error)
 {
@@ -150,11 +172,16 @@ agl_lock_store_save (AglLockStore *self, const AglLock *lock, GPtrArray *superse
   agl_lock_ends_retry (self->ends);
   if (!write_lock (self, lock, name, superseded, error))
     return FALSE;
+  if (lock->manual)
+    note_claim (self, lock->id);
+  else if (g_hash_table_contains (self->claimed, &lock->id))
+    leave_claims (self, lock->id);
   for (guint i = 0; superseded != NULL && i < superseded->len; i++)
     {
       const AglLock *loser = superseded->pdata[i];
 
       g_hash_table_remove (self->foreign, &loser->id);
+      g_hash_table_remove (self->claimed, &loser->id);
       agl_lock_ends_add_superseded (self->ends, loser->id, folder_of (self, loser), lock->id);
     }
   return TRUE;
@@ -193,6 +220,7 @@ agl_lock_store_forget (AglLockStore *self, const AglLock *lock, AglReleaseReason
     }
   agl_lock_ends_add (self->ends, lock->id, folder_of (self, lock), reason);
   g_hash_table_remove (self->foreign, &lock->id);
+  g_hash_table_remove (self->claimed, &lock->id);
   return TRUE;
 }
 
@@ -277,6 +305,14 @@ keep (Load *load, AglPrivateFolder *folder, const char *name, AglSavedLock *save
 {
   AglSavedLock *other = g_hash_table_lookup (load->by_id, &saved->lock->id);
 
+  if (other != NULL && saved->lock->manual && !other->lock->manual)
+    {
+      /* A claim that became a process's lock just before the service ended. */
+      agl_saved_lock_free (saved);
+      note_claim (load->store, other->lock->id);
+      leave_claims (load->store, other->lock->id);
+      return;
+    }
   if (other != NULL)
     {
       agl_saved_lock_free (saved);
@@ -287,6 +323,8 @@ keep (Load *load, AglPrivateFolder *folder, const char *name, AglSavedLock *save
   g_hash_table_insert (load->by_id, &saved->lock->id, saved);
   for (guint i = 0; i < saved->supersedes->len; i++)
     g_hash_table_insert (load->superseded, &g_array_index (saved->supersedes, guint64, i), saved);
+  if (saved->lock->manual && !saved->over)
+    note_claim (load->store, saved->lock->id);
   if (saved->over)
     agl_lock_ends_add (load->store->ends, saved->lock->id, folder, saved->reason);
 }
@@ -393,7 +431,7 @@ agl_lock_store_load (AglLockStore *self, GError **error)
   g_autoptr (GPtrArray) found = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_saved_lock_free);
   Load load = { self, parser, contents, by_id, superseded, found };
 
-  if (!load_folder (&load, self->claims, error) || !load_folder (&load, self->locks, error))
+  if (!load_folder (&load, self->locks, error) || !load_folder (&load, self->claims, error))
     return NULL;
   finish_steals (&load);
   for (guint i = 0; i < found->len; i++)

@@ -4,14 +4,13 @@
 #include <json-glib/json-glib.h>
 
 /* JSON as this service writes it for itself, and nothing wider. json-glib reads more than JSON (comments,
- * single quotes, hexadecimal), recurses as deep as the text says and aborts on half a surrogate pair (1.6,
- * json-scanner.c), so what came from a disk passes agl_strict_json_check() first.
+ * single quotes, hexadecimal), and 1.6 overflows the stack on a megabyte of "[" and leaks the first of two
+ * roots, so what came from a disk passes agl_strict_json_check() first.
  * Every error here is G_IO_ERROR_INVALID_DATA. */
 
-/* One object and nothing beside it (of two json-glib 1.6 leaks the first), in printable ASCII and white space
- * alone; strings closed and escaped as RFC 8259 says, without \u0000 and without lone surrogates; at most
- * AGL_STRICT_JSON_MAX_DEPTH levels. That brackets pair and commas separate is left to json-glib, and so is
- * a text that is blank. */
+/* One object and nothing beside it, in printable ASCII and white space alone; strings closed and escaped as
+ * RFC 8259 says, without \u0000 and without lone surrogates; at most AGL_STRICT_JSON_MAX_DEPTH levels. That
+ * commas separate and brackets pair is left to json-glib, and so is a text that is blank. */
 #define AGL_STRICT_JSON_MAX_DEPTH 4
 gboolean agl_strict_json_check (const char *data, gsize n_bytes, GError **error);
 

@@ -100,9 +100,21 @@ agl_call_fail (AglCall *call, GError *error, AglCallAppeal how)
 }
 
 static void
+run_body (gpointer data)
+{
+  AglCall *call = data;
+
+  if (call->caller->is_gone)
+    fail_now (call, g_error_new_literal (AGL_ERROR, AGL_ERROR_CANCELLED, "The caller hung up"));
+  else
+    call->body (call);
+}
+
+static void
 on_identified (AglCaller *caller, const GError *error, gpointer user_data)
 {
   AglCall *call = user_data;
+  GError *too_many = NULL;
 
   if (caller == NULL)
     {
@@ -118,7 +130,10 @@ on_identified (AglCaller *caller, const GError *error, gpointer user_data)
                                    AGL_MAX_CALLS_PER_CALLER));
       return;
     }
-  call->body (call);
+  if (call->service->turns == NULL)
+    run_body (call);
+  else if (!agl_turns_take (call->service->turns, call->asker.uid, run_body, call, &too_many))
+    fail_now (call, too_many);
 }
 
 void
@@ -210,6 +225,21 @@ on_found (gpointer result, GError *error, gpointer user_data)
     call->then (call);
 }
 
+/* Without its process the caller's root directory and mounts are unknown, and its paths mean nothing. */
+static void
+give_up_on_path (AglCall *call)
+{
+  if (call->may_lack_directory)
+    call->then (call);
+  else
+    agl_call_fail (
+        call,
+        g_error_new_literal (AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY,
+                             "Which directory is meant cannot be told: the calling process is dead or "
+                             "cannot be seen by the service; pass directory-fd instead"),
+        AGL_CALL_FINAL);
+}
+
 static void
 find_directory (AglCall *call, gint32 fd_index, AglAccess access)
 {
@@ -225,6 +255,11 @@ find_directory (AglCall *call, gint32 fd_index, AglAccess access)
           agl_call_fail (call, g_steal_pointer (&error), AGL_CALL_FINAL);
           return;
         }
+    }
+  else if (call->service->impersonate && call->asker.process == NULL)
+    {
+      give_up_on_path (call);
+      return;
     }
   call->directory =
       agl_directory_find (call->caller->subject, call->text, fd, access, AGL_PATIENCE_NONE, &error);
@@ -324,4 +359,24 @@ gboolean
 agl_call_may_read_texts (const AglCall *call, uid_t uid)
 {
   return call->asker.privileged || call->asker.uid == uid;
+}
+
+static void
+on_texts_judged (gboolean allowed, gpointer user_data)
+{
+  AglCall *call = user_data;
+
+  call->asker.privileged = allowed;
+  call->then (call);
+}
+
+gboolean
+agl_call_ask_for_texts (AglCall *call, AglCallStep step)
+{
+  if (call->asker.privileged || call->asked_authority)
+    return FALSE;
+  call->asked_authority = TRUE;
+  call->then = step;
+  agl_authority_check (call->service->authority, call->caller, FALSE, on_texts_judged, call);
+  return TRUE;
 }

@@ -3,7 +3,7 @@
 
 #include <fcntl.h>
 #include <gio/gunixfdlist.h>
-#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/error.h"
@@ -152,60 +152,86 @@ on_name_owner_changed (GDBusConnection *connection,
     forget_gone (user_data);
 }
 
-/* The groups of a process, from its status: what the bus tells differs from implementation to implementation.
- */
-static GArray *
-read_groups (const AglProcess *process)
+/* What nobody's directory is meant for: for who has no group that could be told. */
+#define NO_GROUP 65534
+
+/* The groups of a process as the bus read them from its socket, which are those it connected with. */
+static gboolean
+take_groups_of_bus (GArray *groups, GVariant *credentials)
+{
+  g_autoptr (GVariant) list = g_variant_lookup_value (credentials, "UnixGroupIDs", G_VARIANT_TYPE ("au"));
+  const guint32 *ids;
+  gsize n_ids;
+
+  if (list == NULL)
+    return FALSE;
+  ids = g_variant_get_fixed_array (list, &n_ids, sizeof *ids);
+  for (gsize i = 0; i < n_ids; i++)
+    {
+      gid_t gid = ids[i];
+
+      g_array_append_val (groups, gid);
+    }
+  return n_ids > 0;
+}
+
+static const char *
+append_number (GArray *groups, const char *text)
+{
+  char *end;
+  gid_t gid;
+
+  while (*text == ' ' || *text == '\t')
+    text++;
+  gid = (gid_t)g_ascii_strtoull (text, &end, 10);
+  if (end == text)
+    return NULL;
+  g_array_append_val (groups, gid);
+  return end;
+}
+
+/* Where the bus does not tell: from its status. The real group, not the effective one: since it connected the
+ * process may have become a program that is set-group-id, and that group is not its user's to use. */
+static void
+take_groups_of_process (GArray *groups, const AglProcess *process)
 {
   g_autofree char *path = g_strdup_printf ("/proc/%d/status", (int)agl_process_get_pid (process));
   g_autofree char *status = NULL;
-  GArray *groups = g_array_new (FALSE, FALSE, sizeof (gid_t));
   const char *line;
 
   if (!g_file_get_contents (path, &status, NULL, NULL) || !agl_process_is_alive (process))
-    return groups;
+    return;
+  line = strstr (status, "\nGid:");
+  if (line == NULL || append_number (groups, line + sizeof "\nGid:" - 1) == NULL)
+    return;
   line = strstr (status, "\nGroups:");
-  if (line == NULL)
-    return groups;
-  line += sizeof "\nGroups:" - 1;
-  for (;;)
-    {
-      char *end;
-      gid_t gid;
-
-      while (*line == ' ' || *line == '\t')
-        line++;
-      gid = (gid_t)g_ascii_strtoull (line, &end, 10);
-      if (end == line)
-        return groups;
-      g_array_append_val (groups, gid);
-      line = end;
-    }
+  line = line != NULL ? line + sizeof "\nGroups:" - 1 : NULL;
+  while (line != NULL)
+    line = append_number (groups, line);
 }
 
+/* Of a caller on a bus. Without its groups it is judged as in none: less may be allowed, never more. */
 static AglSubject *
-subject_of (AglCallers *self, AglProcess *process, uid_t uid)
+subject_of (AglCallers *self, AglProcess *process, uid_t uid, GVariant *credentials)
 {
-  g_autoptr (GArray) groups = NULL;
-  AglProcessStatus status = { .effective_gid = (gid_t)-1 };
+  g_autoptr (GArray) groups = g_array_new (FALSE, FALSE, sizeof (gid_t));
 
-  if (!self->impersonate || process == NULL)
-    return agl_subject_new (process, uid, (gid_t)-1, NULL, 0, FALSE);
-  groups = read_groups (process);
-  /* Without its group it is judged as in none: less may be allowed, never more. */
-  agl_process_read_status (process, &status, NULL);
-  return agl_subject_new (process, uid, status.effective_gid, (const gid_t *)(gpointer)groups->data,
-                          groups->len, TRUE);
+  if (!self->impersonate)
+    return agl_subject_new (process, uid, NO_GROUP, NULL, 0, FALSE);
+  if (!take_groups_of_bus (groups, credentials) && process != NULL)
+    take_groups_of_process (groups, process);
+  return agl_subject_new (process, uid, groups->len > 0 ? g_array_index (groups, gid_t, 0) : NO_GROUP,
+                          (const gid_t *)(gpointer)groups->data, groups->len, TRUE);
 }
 
 static void
-identified (Entry *entry, AglProcess *process, uid_t uid, AglSubject *subject)
+identified (Entry *entry, AglSubject *subject)
 {
   AglCaller *caller = g_rc_box_new0 (AglCaller);
 
-  caller->asker.process = process != NULL ? agl_process_ref (process) : NULL;
-  caller->asker.uid = uid;
-  caller->asker.privileged = uid == 0;
+  caller->asker.process = subject->process != NULL ? agl_process_ref (subject->process) : NULL;
+  caller->asker.uid = subject->uid;
+  caller->asker.privileged = subject->uid == 0;
   caller->subject = agl_subject_ref (subject);
   caller->connection = g_object_ref (entry->connection);
   caller->name = g_strdup (entry->name);
@@ -225,8 +251,7 @@ fail (Entry *entry, const GError *cause)
 typedef struct
 {
   Entry *entry;
-  AglProcess *process;
-  uid_t uid;
+  AglSubject *subject;
 } Confirmation;
 
 static void
@@ -234,7 +259,7 @@ on_confirmed (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   Confirmation *confirmation = user_data;
   Entry *entry = confirmation->entry;
-  g_autoptr (AglProcess) process = confirmation->process;
+  g_autoptr (AglSubject) subject = confirmation->subject;
   g_autoptr (GError) error = NULL;
   g_autoptr (GVariant) reply = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
   gboolean has_owner = FALSE;
@@ -248,11 +273,7 @@ on_confirmed (GObject *source, GAsyncResult *result, gpointer user_data)
   else if (!has_owner)
     forget_gone (entry);
   else
-    {
-      g_autoptr (AglSubject) subject = subject_of (entry->callers, process, confirmation->uid);
-
-      identified (entry, process, confirmation->uid, subject);
-    }
+    identified (entry, subject);
   g_free (confirmation);
   entry_unref (entry);
 }
@@ -260,14 +281,13 @@ on_confirmed (GObject *source, GAsyncResult *result, gpointer user_data)
 /* The PID was the caller's when the bus read it; by now it may be another process's. But a name that is still
  * connected after the PID was opened means a process that was alive all the time: the one that was opened. */
 static void
-confirm (Entry *entry, AglProcess *process, uid_t uid)
+confirm (Entry *entry, AglSubject *subject)
 {
   Confirmation *confirmation = g_new0 (Confirmation, 1);
 
   entry->n_refs++;
   confirmation->entry = entry;
-  confirmation->process = process != NULL ? agl_process_ref (process) : NULL;
-  confirmation->uid = uid;
+  confirmation->subject = agl_subject_ref (subject);
   g_dbus_connection_call (entry->connection, BUS, BUS_PATH, BUS, "NameHasOwner",
                           g_variant_new ("(s)", entry->name), G_VARIANT_TYPE ("(b)"), G_DBUS_CALL_FLAGS_NONE,
                           BUS_TIMEOUT_MSEC, NULL, on_confirmed, confirmation);
@@ -296,6 +316,7 @@ static void
 take_credentials (Entry *entry, GVariant *credentials, GUnixFDList *fds)
 {
   g_autoptr (AglProcess) process = process_from_fd (credentials, fds);
+  g_autoptr (AglSubject) subject = NULL;
   g_autoptr (GError) error = NULL;
   guint32 uid, pid;
 
@@ -307,9 +328,8 @@ take_credentials (Entry *entry, GVariant *credentials, GUnixFDList *fds)
     }
   if (process != NULL)
     {
-      g_autoptr (AglSubject) subject = subject_of (entry->callers, process, uid);
-
-      identified (entry, process, uid, subject);
+      subject = subject_of (entry->callers, process, uid, credentials);
+      identified (entry, subject);
       return;
     }
   if (g_variant_lookup (credentials, "ProcessID", "u", &pid) && pid != 0)
@@ -321,7 +341,8 @@ take_credentials (Entry *entry, GVariant *credentials, GUnixFDList *fds)
           return;
         }
     }
-  confirm (entry, process, uid);
+  subject = subject_of (entry->callers, process, uid, credentials);
+  confirm (entry, subject);
 }
 
 static void
@@ -386,7 +407,7 @@ ask_kernel (Entry *entry, const AglPeer *peer)
       return;
     }
   subject = agl_subject_new (process, peer->uid, peer->gid, peer->groups, peer->n_groups, self->impersonate);
-  identified (entry, process, peer->uid, subject);
+  identified (entry, subject);
 }
 
 static Entry *

@@ -339,21 +339,27 @@ raw_new_authenticated (Fixture *self)
 }
 
 static inline GBytes *
+raw_bytes (GDBusMessage *message)
+{
+  g_autoptr (GError) error = NULL;
+  gsize n_bytes;
+  guint8 *blob = g_dbus_message_to_blob (message, &n_bytes, G_DBUS_CAPABILITY_FLAGS_UNIX_FD_PASSING, &error);
+
+  g_assert_no_error (error);
+  return g_bytes_new_take (blob, n_bytes);
+}
+
+static inline GBytes *
 raw_call (const char *method, GVariant *arguments, guint32 serial, GDBusMessageFlags flags)
 {
   g_autoptr (GDBusMessage) message =
       g_dbus_message_new_method_call (NULL, AGL_OBJECT_PATH, AGL_INTERFACE, method);
-  g_autoptr (GError) error = NULL;
-  guint8 *blob;
-  gsize n_bytes;
 
   if (arguments != NULL)
     g_dbus_message_set_body (message, arguments);
   g_dbus_message_set_serial (message, serial);
   g_dbus_message_set_flags (message, flags);
-  blob = g_dbus_message_to_blob (message, &n_bytes, G_DBUS_CAPABILITY_FLAGS_UNIX_FD_PASSING, &error);
-  g_assert_no_error (error);
-  return g_bytes_new_take (blob, n_bytes);
+  return raw_bytes (message);
 }
 
 static inline void

@@ -20,6 +20,7 @@ make_lock (const char *path, const char *command, uid_t uid, const char *reason)
   lock->id = 12;
   lock->acquired_at_usec = g_get_real_time () - 185 * G_USEC_PER_SEC - G_USEC_PER_SEC / 2;
   lock->command = g_strdup (command);
+  g_clear_pointer (&lock->holder, agl_process_unref); /* whose name would be asked for */
   lock->texts.reason = g_strdup (reason);
   return lock;
 }
@@ -126,6 +127,23 @@ test_modes_and_claims (void)
                   "for 1 d 1 h" NEXT);
 }
 
+/* A holder may have become another program since it took the lock. */
+static void
+test_the_name_of_now (void)
+{
+  g_autoptr (AglRequest) request = make_request ("/1", NULL, 1000, AGL_MODE_EXCLUSIVE, AGL_CONFLICT_FAIL);
+  g_auto (AglBlockers) blockers = { 0 };
+  g_autofree char *now = agl_process_dup_command (holder.process);
+  g_autofree char *expected =
+      g_strdup_printf ("\"/p\" is held by %s (pid PID, user root) since TIME, for 3 min 5 s" NEXT, now);
+  AglLock *lock = make_lock ("/p", "what-it-was", 0, NULL);
+
+  blockers_init (&blockers);
+  g_ptr_array_add (blockers.locks, lock);
+  lock->holder = agl_process_ref (holder.process);
+  assert_message (request, &blockers, expected);
+}
+
 static void
 test_an_unregistered_agent (void)
 {
@@ -196,6 +214,7 @@ main (int argc, char **argv)
   g_test_add_func ("/held/the-reason-is-not-for-everybody", test_the_reason_is_not_for_everybody);
   g_test_add_func ("/held/text-from-outside-is-escaped", test_text_from_outside_is_escaped);
   g_test_add_func ("/held/modes-and-claims", test_modes_and_claims);
+  g_test_add_func ("/held/the-name-of-now", test_the_name_of_now);
   g_test_add_func ("/held/an-unregistered-agent", test_an_unregistered_agent);
   g_test_add_func ("/held/a-waiter", test_a_waiter);
   g_test_add_func ("/held/other-refusals", test_other_refusals);

@@ -90,22 +90,35 @@ test_files_of_others (StoreFixture *self, gconstpointer unused)
   g_assert_true (sample_file_exists (self->locks, "7.json.bad"));
 }
 
+/* A claim that was handed to a process: both files are there when the service dies at the wrong moment. */
+static void
+test_handed_over (StoreFixture *self, gconstpointer unused)
+{
+  g_autoptr (AglLock) lock = sample_lock_new (7, "/a");
+  g_autoptr (AglLock) claim = sample_manual_lock_new (7, "/a");
+  g_autofree char *text = agl_lock_file_format (claim, agl_process_world (), NULL, NULL);
+
+  store_fixture_save (self, claim);
+  store_fixture_save (self, lock);
+  g_assert_false (sample_file_exists (self->claims, "7.json"));
+  sample_file_write (self->claims, "7.json", text);
+  store_fixture_crash (self);
+  store_fixture_assert_loaded (self, "7");
+  g_assert_true (sample_file_exists (self->locks, "7.json"));
+  g_assert_false (sample_file_exists (self->claims, "7.json"));
+  g_assert_cmpuint (agl_lock_store_count_bad (self->store), ==, 0);
+}
+
 static void
 test_same_id_twice (StoreFixture *self, gconstpointer unused)
 {
-  g_autoptr (AglLock) lock = sample_lock_new (7, "/a");
-  g_autoptr (AglLock) claim = sample_manual_lock_new (7, "/b");
   g_autoptr (AglLock) other = sample_lock_new (8, "/b");
   g_autofree char *text = agl_lock_file_format (other, agl_process_world (), NULL, NULL);
 
-  store_fixture_save (self, lock);
-  store_fixture_save (self, claim);
   store_fixture_save (self, other);
   sample_file_write (self->locks, "8.over-left", text);
   store_fixture_crash (self);
-  store_fixture_assert_loaded (self, "7 8over-left");
-  g_assert_true (sample_file_exists (self->claims, "7.json"));
-  g_assert_true (sample_file_exists (self->locks, "7.json.bad"));
+  store_fixture_assert_loaded (self, "8over-left");
   g_assert_true (sample_file_exists (self->locks, "8.json.bad"));
 }
 
@@ -173,6 +186,7 @@ test_other_worlds (StoreFixture *self, gconstpointer unused)
   {
     g_autoptr (GPtrArray) found = store_fixture_load (self);
 
+    g_assert_cmpuint (found->len, ==, 1);
     /* handed to a process of this world */
     lock->token.value++;
     store_fixture_save (self, lock);
@@ -194,6 +208,7 @@ main (int argc, char **argv)
   store_fixture_add ("/lock-store-load/bad-files", test_bad_files);
   store_fixture_add ("/lock-store-load/files-of-others", test_files_of_others);
   store_fixture_add ("/lock-store-load/same-id-twice", test_same_id_twice);
+  store_fixture_add ("/lock-store-load/handed-over", test_handed_over);
   store_fixture_add ("/lock-store-load/leftovers", test_leftovers);
   store_fixture_add ("/lock-store-load/load-fails", test_load_fails);
   store_fixture_add ("/lock-store-load/other-worlds", test_other_worlds);

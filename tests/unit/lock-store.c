@@ -270,12 +270,15 @@ static void
 test_ids_above_every_file (StoreFixture *self, gconstpointer unused)
 {
   g_autoptr (AglLock) lock = sample_lock_new (5000, "/a");
-  g_autoptr (GPtrArray) found = NULL;
 
   store_fixture_save (self, lock);
+  store_fixture_assert_loaded (self, "5000");
+  g_assert_cmpuint (next_id (self), ==, 5001);
   sample_file_write (self->locks, "6000.over-exited", "damaged");
+  store_fixture_assert_loaded (self, "5000");
+  g_assert_cmpuint (next_id (self), ==, 6001);
   sample_file_write (self->claims, "7000.json.bad.3", "set aside earlier");
-  found = store_fixture_load (self);
+  store_fixture_assert_loaded (self, "5000");
   g_assert_cmpuint (next_id (self), ==, 7001);
 }
 

@@ -1,0 +1,717 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/keeper.h"
+
+#include "children.h"
+#include "places.h"
+#include "sample-lock.h"
+#include "shim.h"
+#include "store-fixture.h"
+
+/* A keeper over a real store, with real children as holders; what it tells is written down as it comes. */
+typedef struct
+{
+  StoreFixture *stored;
+  AglWorker *worker;
+  AglKeeper *keeper;
+  char *inside, *outside; /* directories */
+  GString *told;          /* "acquired 1; released 1 exited; " */
+  GPtrArray *children;    /* pids */
+} World;
+
+static World *world; /* of the test that runs */
+
+static void
+on_acquired (AglLock *lock, gpointer user_data)
+{
+  g_string_append_printf (world->told, "acquired %" G_GUINT64_FORMAT "; ", lock->id);
+}
+
+static void
+on_released (AglLock *lock, AglReleaseReason reason, gpointer user_data)
+{
+  g_string_append_printf (world->told, "released %" G_GUINT64_FORMAT " %s; ", lock->id,
+                          agl_release_reason_to_string (reason));
+  agl_keeper_announced (world->keeper, lock->id);
+}
+
+static void
+on_changed (AglLock *lock, AglChange what, gpointer user_data)
+{
+  if ((what & AGL_CHANGED_CWD) != 0)
+    g_string_append_printf (world->told, "cwd %" G_GUINT64_FORMAT " %s; ", lock->id,
+                            agl_cwd_to_string (lock->cwd));
+  if ((what & AGL_CHANGED_DIRECTORY) != 0)
+    g_string_append_printf (world->told, "moved %" G_GUINT64_FORMAT "; ", lock->id);
+}
+
+static void
+on_counts (gpointer user_data)
+{
+}
+
+static void
+start_keeper (guint grace_msec)
+{
+  static const AglKeeperHooks hooks = { on_acquired, on_released, on_changed, on_counts };
+  const AglKeeperSettings settings = { 10, grace_msec, 100, 10 };
+  g_autoptr (GError) error = NULL;
+
+  world->worker = agl_worker_new (NULL);
+  world->keeper = agl_keeper_new (world->stored->store, world->worker, &hooks, NULL, &error);
+  g_assert_no_error (error);
+  agl_keeper_configure (world->keeper, &settings);
+  agl_keeper_restore (world->keeper, &error);
+  g_assert_no_error (error);
+}
+
+static void
+stop_keeper (void)
+{
+  agl_keeper_stop (world->keeper);
+  g_clear_pointer (&world->keeper, agl_keeper_free);
+  g_clear_pointer (&world->worker, agl_worker_free);
+}
+
+static void
+restart_keeper (void)
+{
+  stop_keeper ();
+  store_fixture_crash (world->stored);
+  g_string_truncate (world->told, 0);
+  start_keeper (60000);
+}
+
+static void
+set_up (StoreFixture *stored, guint grace_msec)
+{
+  world = g_new0 (World, 1);
+  world->stored = stored;
+  world->inside = make_directory (stored->base, "inside");
+  world->outside = make_directory (stored->base, "outside");
+  world->told = g_string_new (NULL);
+  world->children = g_ptr_array_new ();
+  start_keeper (grace_msec);
+}
+
+static void
+tear_down (void)
+{
+  agl_faults_set (NULL);
+  stop_keeper ();
+  for (guint i = 0; i < world->children->len; i++)
+    kill_and_reap (GPOINTER_TO_INT (g_ptr_array_index (world->children, i)));
+  g_ptr_array_unref (world->children);
+  g_string_free (world->told, TRUE);
+  g_free (world->inside);
+  g_free (world->outside);
+  g_clear_pointer (&world, g_free);
+}
+
+/* Waits for what was told to end like this, however long the machine takes. */
+static void
+wait_until_told (const char *end)
+{
+  gint64 limit = g_get_monotonic_time () + 30 * G_USEC_PER_SEC;
+
+  while (!g_str_has_suffix (world->told->str, end) && g_get_monotonic_time () < limit)
+    g_main_context_iteration (NULL, FALSE) ? (void)0 : g_usleep (500);
+  g_assert_cmpstr (world->told->str + MAX (0, (int)world->told->len - (int)strlen (end)), ==, end);
+}
+
+/* --- holders --- */
+
+static void
+go_inside (int signal)
+{
+  if (chdir (world->inside) < 0)
+    _exit (98);
+}
+
+static void
+go_outside (int signal)
+{
+  if (chdir (world->outside) < 0)
+    _exit (98);
+}
+
+static void
+moving_child (int tell_fd)
+{
+  go_inside (0);
+  signal (SIGUSR1, go_inside);
+  signal (SIGUSR2, go_outside);
+  tell (tell_fd, 0);
+}
+
+static pid_t
+start_holder (void)
+{
+  pid_t pid = start_child (moving_child, NULL);
+
+  g_ptr_array_add (world->children, GINT_TO_POINTER (pid));
+  return pid;
+}
+
+static void
+kill_holder (pid_t pid)
+{
+  g_assert_true (g_ptr_array_remove (world->children, GINT_TO_POINTER (pid)));
+  kill_and_reap (pid);
+}
+
+/* --- requests --- */
+
+static AglRequest *
+request_for (pid_t pid, const char *path)
+{
+  AglRequest *request = agl_request_new ();
+
+  request->directory = find (path);
+  request->uid = geteuid ();
+  request->asker.uid = geteuid ();
+  request->timeout_msec = -1;
+  request->client = world;
+  if (pid != 0)
+    {
+      request->holder = agl_process_open (pid, NULL);
+      g_assert_nonnull (request->holder);
+    }
+  request->follow_cwd = pid != 0;
+  return request;
+}
+
+typedef struct
+{
+  guint n_answers;
+  guint64 id;
+  GError *error;
+} Answer;
+
+static void
+answer_clear (Answer *answer)
+{
+  g_clear_error (&answer->error);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Answer, answer_clear)
+
+static void
+on_done (AglLock *lock, const GError *error, gpointer user_data)
+{
+  Answer *answer = user_data;
+
+  answer->n_answers++;
+  answer->id = lock != NULL ? lock->id : 0;
+  answer->error = error != NULL ? g_error_copy (error) : NULL;
+  g_string_append (world->told, lock != NULL ? "answered; " : "refused; ");
+}
+
+static void
+ask (AglRequest *request, Answer *answer)
+{
+  agl_keeper_acquire (world->keeper, request, on_done, answer);
+  agl_request_unref (request);
+}
+
+static guint64
+acquire (pid_t pid, const char *path)
+{
+  g_auto (Answer) answer = { 0 };
+
+  ask (request_for (pid, path), &answer);
+  g_assert_no_error (answer.error);
+  g_assert_cmpuint (answer.n_answers, ==, 1);
+  g_assert_cmpuint (answer.id, !=, 0);
+  return answer.id;
+}
+
+static void
+wait_for (AglRequest *request, Answer *answer)
+{
+  request->conflict = AGL_CONFLICT_WAIT;
+  ask (request, answer);
+  g_assert_cmpuint (answer->n_answers, ==, 0);
+}
+
+static AglLock *
+lookup (guint64 id)
+{
+  return agl_lock_table_lookup (agl_keeper_get_table (world->keeper), id);
+}
+
+/* --- tests --- */
+
+static void
+test_a_grant_is_on_disk_and_answered_before_it_is_told (StoreFixture *stored, gconstpointer unused)
+{
+  pid_t holder;
+
+  set_up (stored, 60000);
+  holder = start_holder ();
+  g_assert_cmpuint (acquire (holder, world->inside), ==, 1);
+  g_assert_cmpstr (world->told->str, ==, "answered; acquired 1; ");
+  store_fixture_assert_loaded (stored, "1");
+  tear_down ();
+}
+
+static void
+test_a_grant_that_cannot_be_saved_is_none (StoreFixture *stored, gconstpointer unused)
+{
+  static const char *const faults[] = {
+    "openat */locks/* * ENOSPC", "write */locks/* * ENOSPC",
+    "write */locks/* * short;write */locks/* 2+ ENOSPC",
+    "renameat */locks/* * EIO;rename */locks/* * EIO;renameat2 */locks/* * EIO"
+  };
+  pid_t holder;
+
+  set_up (stored, 60000);
+  holder = start_holder ();
+  for (guint i = 0; i < G_N_ELEMENTS (faults); i++)
+    {
+      g_auto (Answer) answer = { 0 };
+
+      agl_faults_set (faults[i]);
+      ask (request_for (holder, world->inside), &answer);
+      g_assert_cmpuint (agl_faults_count (), >, 0);
+      agl_faults_set (NULL);
+      g_assert_error (answer.error, AGL_ERROR, AGL_ERROR_UNAVAILABLE);
+      g_assert_cmpuint (agl_lock_table_count (agl_keeper_get_table (world->keeper)), ==, 0);
+      store_fixture_assert_loaded (stored, "");
+    }
+  /* And then the cause is gone. */
+  acquire (holder, world->inside);
+  tear_down ();
+}
+
+static void
+test_death (StoreFixture *stored, gconstpointer unused)
+{
+  pid_t holder;
+
+  set_up (stored, 60000);
+  holder = start_holder ();
+  acquire (holder, world->inside);
+  acquire (holder, stored->base); /* below it is in it */
+  kill_holder (holder);
+  wait_until_told ("released 2 exited; ");
+  g_assert_cmpstr (world->told->str, ==,
+                   "answered; acquired 1; answered; acquired 2; released 1 exited; released 2 exited; ");
+  store_fixture_assert_loaded (stored, "");
+  tear_down ();
+}
+
+static void
+test_a_death_that_cannot_be_saved_ends_it_all_the_same (StoreFixture *stored, gconstpointer unused)
+{
+  pid_t holder;
+
+  set_up (stored, 60000);
+  holder = start_holder ();
+  acquire (holder, world->inside);
+  agl_faults_set ("renameat */locks/* * EIO;rename */locks/* * EIO;renameat2 */locks/* * EIO");
+  kill_holder (holder);
+  wait_until_told ("released 1 exited; ");
+  g_assert_cmpuint (sample_log_take (NULL), ==, 1);
+  agl_faults_set (NULL);
+  acquire (start_holder (), world->inside);
+  tear_down ();
+}
+
+static void
+test_a_release_that_cannot_be_saved_is_none (StoreFixture *stored, gconstpointer unused)
+{
+  g_autoptr (GError) error = NULL;
+  guint64 id;
+
+  set_up (stored, 60000);
+  id = acquire (start_holder (), world->inside);
+  agl_faults_set ("renameat */locks/* * EIO;rename */locks/* * EIO;renameat2 */locks/* * EIO");
+  g_assert_false (agl_keeper_release (world->keeper, lookup (id), AGL_RELEASE_RELEASED, &error));
+  g_assert_error (error, AGL_ERROR, AGL_ERROR_UNAVAILABLE);
+  g_assert_nonnull (lookup (id));
+  agl_faults_set (NULL);
+  g_clear_error (&error);
+  g_assert_true (agl_keeper_release (world->keeper, lookup (id), AGL_RELEASE_RELEASED, &error));
+  g_assert_null (lookup (id));
+  agl_keeper_settle (world->keeper);
+  wait_until_told ("released 1 released; ");
+  tear_down ();
+}
+
+static void
+test_who_is_elsewhere_gets_nothing (StoreFixture *stored, gconstpointer unused)
+{
+  g_auto (Answer) answer = { 0 };
+  pid_t holder;
+
+  set_up (stored, 60000);
+  holder = start_holder ();
+  ask (request_for (holder, world->outside), &answer);
+  g_assert_error (answer.error, AGL_ERROR, AGL_ERROR_NOT_IN_DIRECTORY);
+  g_assert_nonnull (strstr (answer.error->message, world->inside));
+  g_assert_cmpuint (agl_lock_table_count (agl_keeper_get_table (world->keeper)), ==, 0);
+  tear_down ();
+}
+
+static void
+test_the_dead_get_nothing (StoreFixture *stored, gconstpointer unused)
+{
+  g_auto (Answer) answer = { 0 };
+  AglRequest *request;
+  pid_t holder;
+
+  set_up (stored, 60000);
+  holder = start_holder ();
+  request = request_for (holder, world->inside);
+  kill_holder (holder);
+  ask (request, &answer);
+  g_assert_error (answer.error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS);
+  g_assert_cmpuint (answer.n_answers, ==, 1);
+  tear_down ();
+}
+
+static void
+test_out_for_the_grace_time (StoreFixture *stored, gconstpointer unused)
+{
+  pid_t holder;
+
+  set_up (stored, 50);
+  holder = start_holder ();
+  acquire (holder, world->inside);
+  kill (holder, SIGUSR2);
+  wait_until_told ("cwd 1 outside; released 1 left; ");
+  tear_down ();
+}
+
+static void
+test_out_and_back (StoreFixture *stored, gconstpointer unused)
+{
+  pid_t holder;
+
+  set_up (stored, 60000);
+  holder = start_holder ();
+  acquire (holder, world->inside);
+  kill (holder, SIGUSR2);
+  wait_until_told ("cwd 1 outside; ");
+  kill (holder, SIGUSR1);
+  wait_until_told ("cwd 1 inside; ");
+  g_assert_nonnull (lookup (1));
+  tear_down ();
+}
+
+static void
+test_renamed (StoreFixture *stored, gconstpointer unused)
+{
+  g_autofree char *elsewhere = NULL;
+
+  set_up (stored, 60000);
+  acquire (start_holder (), world->inside);
+  elsewhere = g_build_filename (stored->base, "elsewhere", NULL);
+  g_assert_cmpint (rename (world->inside, elsewhere), ==, 0);
+  wait_until_told ("moved 1; ");
+  g_assert_cmpstr (agl_directory_get_path (lookup (1)->directory), ==, elsewhere);
+  g_assert_cmpint (rename (elsewhere, world->inside), ==, 0);
+  wait_until_told ("moved 1; moved 1; ");
+  tear_down ();
+}
+
+static void
+test_removed (StoreFixture *stored, gconstpointer unused)
+{
+  g_autofree char *claimed = NULL, *held = NULL;
+  AglRequest *request;
+  g_auto (Answer) answer = { 0 };
+
+  set_up (stored, 60000);
+  claimed = make_directory (stored->base, "claimed");
+  held = make_directory (stored->base, "held");
+  acquire (0, claimed);
+  request = request_for (start_holder (), held);
+  request->follow_cwd = FALSE;
+  ask (request, &answer);
+  g_assert_cmpuint (answer.id, ==, 2);
+  g_assert_cmpint (rmdir (claimed), ==, 0);
+  wait_until_told ("released 1 removed; ");
+  g_assert_cmpint (rmdir (held), ==, 0);
+  wait_until_told ("released 2 removed; ");
+  tear_down ();
+}
+
+static void
+test_claimed_for_a_time (StoreFixture *stored, gconstpointer unused)
+{
+  g_auto (Answer) answer = { 0 };
+  AglRequest *request;
+
+  set_up (stored, 60000);
+  request = request_for (0, world->inside);
+  request->ttl_sec = 1;
+  ask (request, &answer);
+  g_assert_cmpuint (answer.id, ==, 1);
+  g_assert_cmpint (lookup (1)->expires_at_usec, ==, lookup (1)->acquired_at_usec + G_USEC_PER_SEC);
+  wait_until_told ("released 1 expired; ");
+  tear_down ();
+}
+
+static void
+test_a_turn_comes_with_a_death (StoreFixture *stored, gconstpointer unused)
+{
+  g_auto (Answer) answer = { 0 };
+  pid_t holder;
+
+  set_up (stored, 60000);
+  holder = start_holder ();
+  acquire (holder, world->inside);
+  wait_for (request_for (start_holder (), world->inside), &answer);
+  kill_holder (holder);
+  wait_until_told ("released 1 exited; answered; acquired 2; ");
+  g_assert_cmpuint (answer.id, ==, 2);
+  tear_down ();
+}
+
+static void
+test_a_turn_that_cannot_be_saved_goes_to_the_next (StoreFixture *stored, gconstpointer unused)
+{
+  g_auto (Answer) first = { 0 }, second = { 0 };
+  pid_t holder;
+
+  set_up (stored, 60000);
+  holder = start_holder ();
+  acquire (holder, world->inside);
+  wait_for (request_for (start_holder (), world->inside), &first);
+  wait_for (request_for (start_holder (), world->inside), &second);
+  agl_faults_set ("write */locks/* 1 ENOSPC");
+  kill_holder (holder);
+  wait_until_told ("released 1 exited; refused; answered; acquired 3; ");
+  g_assert_error (first.error, AGL_ERROR, AGL_ERROR_UNAVAILABLE);
+  g_assert_no_error (second.error);
+  tear_down ();
+}
+
+static void
+test_ends_of_a_wait (StoreFixture *stored, gconstpointer unused)
+{
+  g_auto (Answer) dies = { 0 }, cancels = { 0 }, hangs_up = { 0 }, runs_out = { 0 };
+  AglRequest *request;
+  pid_t waiter;
+
+  set_up (stored, 60000);
+  acquire (start_holder (), world->inside);
+
+  waiter = start_holder ();
+  wait_for (request_for (waiter, world->inside), &dies);
+  kill_holder (waiter);
+  wait_until_told ("refused; ");
+  g_assert_error (dies.error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS);
+
+  request = request_for (start_holder (), world->inside);
+  request->ticket = g_strdup ("mine");
+  wait_for (request, &cancels);
+  g_assert_cmpuint (agl_keeper_cancel (world->keeper, world, "other"), ==, 0);
+  g_assert_cmpuint (agl_keeper_cancel (world->keeper, world->told, "mine"), ==, 0);
+  g_assert_cmpuint (agl_keeper_cancel (world->keeper, world, "mine"), ==, 1);
+  g_assert_error (cancels.error, AGL_ERROR, AGL_ERROR_CANCELLED);
+
+  wait_for (request_for (start_holder (), world->inside), &hangs_up);
+  g_assert_cmpuint (agl_keeper_cancel (world->keeper, world, NULL), ==, 1);
+  g_assert_error (hangs_up.error, AGL_ERROR, AGL_ERROR_CANCELLED);
+
+  request = request_for (start_holder (), world->inside);
+  request->timeout_msec = 20;
+  wait_for (request, &runs_out);
+  wait_until_told ("refused; refused; refused; refused; ");
+  g_assert_error (runs_out.error, AGL_ERROR, AGL_ERROR_TIMED_OUT);
+  g_assert_cmpuint (agl_lock_table_count_waiters (agl_keeper_get_table (world->keeper)), ==, 0);
+  tear_down ();
+}
+
+static void
+test_a_waiter_that_leaves (StoreFixture *stored, gconstpointer unused)
+{
+  g_auto (Answer) answer = { 0 };
+  pid_t waiter;
+
+  set_up (stored, 50);
+  acquire (start_holder (), world->inside);
+  waiter = start_holder ();
+  wait_for (request_for (waiter, world->inside), &answer);
+  kill (waiter, SIGUSR2);
+  wait_until_told ("refused; ");
+  g_assert_error (answer.error, AGL_ERROR, AGL_ERROR_NOT_IN_DIRECTORY);
+  tear_down ();
+}
+
+static void
+test_a_stop_releases_nothing_and_tells_who_waits (StoreFixture *stored, gconstpointer unused)
+{
+  g_auto (Answer) first = { 0 }, second = { 0 };
+
+  set_up (stored, 60000);
+  acquire (start_holder (), world->inside);
+  wait_for (request_for (start_holder (), world->inside), &first);
+  wait_for (request_for (start_holder (), world->inside), &second);
+  agl_keeper_stop (world->keeper);
+  g_assert_error (first.error, AGL_ERROR, AGL_ERROR_UNAVAILABLE);
+  g_assert_error (second.error, AGL_ERROR, AGL_ERROR_UNAVAILABLE);
+  g_assert_cmpstr (world->told->str, ==, "answered; acquired 1; refused; refused; ");
+  store_fixture_assert_loaded (stored, "1");
+  tear_down ();
+}
+
+static void
+test_a_restart (StoreFixture *stored, gconstpointer unused)
+{
+  pid_t dies;
+
+  set_up (stored, 60000);
+  acquire (start_holder (), world->inside);
+  dies = start_holder ();
+  acquire (dies, stored->base);
+  acquire (0, world->outside);
+  stop_keeper ();
+  kill_holder (dies);
+  start_keeper (60000);
+  g_string_truncate (world->told, 0);
+  agl_keeper_announce_restored (world->keeper);
+  g_assert_cmpstr (world->told->str, ==, "released 2 exited; ");
+  g_assert_nonnull (lookup (1));
+  g_assert_nonnull (lookup (1)->holder);
+  g_assert_true (lookup (3)->manual);
+  wait_until_told ("cwd 1 inside; ");
+  g_assert_cmpuint (agl_keeper_get_counter (world->keeper, AGL_COUNTER_RESTORED), ==, 2);
+  /* Told once, and never again. */
+  restart_keeper ();
+  agl_keeper_announce_restored (world->keeper);
+  g_assert_cmpstr (world->told->str, ==, "");
+  tear_down ();
+}
+
+static void
+test_a_claim_that_ran_out_while_down (StoreFixture *stored, gconstpointer unused)
+{
+  g_auto (Answer) answer = { 0 };
+  AglRequest *request;
+  AglLock *lock;
+
+  set_up (stored, 60000);
+  request = request_for (0, world->inside);
+  request->ttl_sec = 3600;
+  ask (request, &answer);
+  lock = lookup (answer.id);
+  lock->expires_at_usec = g_get_real_time () - 1;
+  store_fixture_save (stored, lock);
+  restart_keeper ();
+  agl_keeper_announce_restored (world->keeper);
+  g_assert_cmpstr (world->told->str, ==, "released 1 expired; ");
+  tear_down ();
+}
+
+static void
+test_handed_over (StoreFixture *stored, gconstpointer unused)
+{
+  g_auto (Answer) answer = { 0 }, elsewhere = { 0 };
+  g_autoptr (AglRequest) request = NULL, wrong = NULL;
+  pid_t launcher, agent;
+
+  set_up (stored, 60000);
+  launcher = start_holder ();
+  agent = start_holder ();
+  acquire (launcher, world->inside);
+
+  kill (agent, SIGUSR2);
+  wrong = request_for (agent, world->inside);
+  for (gint64 limit = g_get_monotonic_time () + 30 * G_USEC_PER_SEC; g_get_monotonic_time () < limit;)
+    {
+      g_autofree char *link = g_strdup_printf ("/proc/%d/cwd", (int)agent);
+      g_autofree char *cwd = g_file_read_link (link, NULL);
+
+      if (g_strcmp0 (cwd, world->outside) == 0)
+        break;
+    }
+  agl_keeper_transfer (world->keeper, lookup (1), wrong, on_done, &elsewhere);
+  g_assert_error (elsewhere.error, AGL_ERROR, AGL_ERROR_NOT_IN_DIRECTORY);
+
+  agent = start_holder ();
+  request = request_for (agent, world->inside);
+  agl_keeper_transfer (world->keeper, lookup (1), request, on_done, &answer);
+  g_assert_cmpuint (answer.id, ==, 1);
+  kill_holder (launcher);
+  kill_holder (agent);
+  wait_until_told ("released 1 exited; ");
+  g_assert_cmpuint (agl_keeper_get_counter (world->keeper, AGL_COUNTER_FIRST_RELEASE + AGL_RELEASE_EXITED),
+                    ==, 1);
+  tear_down ();
+}
+
+static void
+test_a_claim_handed_over_is_a_lock_of_its_process (StoreFixture *stored, gconstpointer unused)
+{
+  g_auto (Answer) answer = { 0 };
+  g_autoptr (AglRequest) request = NULL;
+  pid_t agent;
+
+  set_up (stored, 60000);
+  acquire (0, world->inside);
+  agent = start_holder ();
+  request = request_for (agent, world->inside);
+  agl_keeper_transfer (world->keeper, lookup (1), request, on_done, &answer);
+  g_assert_cmpuint (answer.id, ==, 1);
+  g_assert_false (lookup (1)->manual);
+  restart_keeper ();
+  g_assert_false (lookup (1)->manual);
+  g_assert_nonnull (lookup (1)->holder);
+  kill_holder (agent);
+  wait_until_told ("released 1 exited; ");
+  store_fixture_assert_loaded (stored, "");
+  tear_down ();
+}
+
+static void
+test_stolen (StoreFixture *stored, gconstpointer unused)
+{
+  g_auto (Answer) answer = { 0 };
+  AglRequest *request;
+
+  set_up (stored, 60000);
+  acquire (start_holder (), world->inside);
+  request = request_for (start_holder (), world->inside);
+  request->conflict = AGL_CONFLICT_STEAL;
+  ask (request, &answer);
+  g_assert_cmpuint (answer.id, ==, 2);
+  g_assert_cmpstr (world->told->str, ==, "answered; acquired 1; answered; released 1 stolen; acquired 2; ");
+  store_fixture_assert_loaded (stored, "2");
+  tear_down ();
+}
+
+#define ADD(path, test) store_fixture_add ("/keeper/" path, test)
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  sample_log_catch ();
+  ADD ("a-grant-is-on-disk-and-answered-before-it-is-told",
+       test_a_grant_is_on_disk_and_answered_before_it_is_told);
+  ADD ("a-grant-that-cannot-be-saved-is-none", test_a_grant_that_cannot_be_saved_is_none);
+  ADD ("death", test_death);
+  ADD ("a-death-that-cannot-be-saved-ends-it-all-the-same",
+       test_a_death_that_cannot_be_saved_ends_it_all_the_same);
+  ADD ("a-release-that-cannot-be-saved-is-none", test_a_release_that_cannot_be_saved_is_none);
+  ADD ("who-is-elsewhere-gets-nothing", test_who_is_elsewhere_gets_nothing);
+  ADD ("the-dead-get-nothing", test_the_dead_get_nothing);
+  ADD ("out-for-the-grace-time", test_out_for_the_grace_time);
+  ADD ("out-and-back", test_out_and_back);
+  ADD ("renamed", test_renamed);
+  ADD ("removed", test_removed);
+  ADD ("claimed-for-a-time", test_claimed_for_a_time);
+  ADD ("a-turn-comes-with-a-death", test_a_turn_comes_with_a_death);
+  ADD ("a-turn-that-cannot-be-saved-goes-to-the-next", test_a_turn_that_cannot_be_saved_goes_to_the_next);
+  ADD ("ends-of-a-wait", test_ends_of_a_wait);
+  ADD ("a-waiter-that-leaves", test_a_waiter_that_leaves);
+  ADD ("a-stop-releases-nothing-and-tells-who-waits", test_a_stop_releases_nothing_and_tells_who_waits);
+  ADD ("a-restart", test_a_restart);
+  ADD ("a-claim-that-ran-out-while-down", test_a_claim_that_ran_out_while_down);
+  ADD ("handed-over", test_handed_over);
+  ADD ("a-claim-handed-over-is-a-lock-of-its-process", test_a_claim_handed_over_is_a_lock_of_its_process);
+  ADD ("stolen", test_stolen);
+  return g_test_run ();
+}
