@@ -199,6 +199,8 @@ replace_blockers (AglLedger *self, AglWaiter *waiter, AglBlockers *found)
     recount (self, g_ptr_array_index (waiter->blockers.locks, i), -1);
   for (guint i = 0; i < found->locks->len; i++)
     recount (self, g_ptr_array_index (found->locks, i), +1);
+  self->n_outsiders -= waiter->blockers.outsiders->len;
+  self->n_outsiders += found->outsiders->len;
   agl_blockers_clear (&waiter->blockers);
   waiter->blockers = *found;
   *found = (AglBlockers){ 0 };
@@ -272,21 +274,47 @@ refresh_waiter (AglLedger *self, AglWaiter *waiter)
   replace_blockers (self, waiter, &found);
 }
 
+/* Makes the blockers of @link's waiter true; those before it are, @n_after come after it. */
+static void
+refresh_link (AglLedger *self, GList *link, guint n_after)
+{
+  AglWaiter *waiter = link->data;
+
+  if (!waiter->stale)
+    return;
+  waiter->stale = FALSE;
+  self->n_stale--;
+  refresh_waiter (self, waiter);
+  /* Whether those after it stand behind it hangs on whom it waits for. */
+  if (self->n_stale < n_after)
+    mark_overlapping (self, waiter->wanted, waiter->serial);
+}
+
 void
 agl_ledger_refresh (AglLedger *self)
 {
+  guint n_after = self->waiters.length;
+
   for (GList *link = self->waiters.head; link != NULL && self->n_stale > 0; link = link->next)
+    refresh_link (self, link, --n_after);
+}
+
+AglWaiter *
+agl_ledger_take_due (AglLedger *self)
+{
+  guint n_after = self->waiters.length;
+
+  for (GList *link = self->waiters.head; link != NULL && self->n_stale + self->n_due > 0; link = link->next)
     {
       AglWaiter *waiter = link->data;
 
-      if (!waiter->stale)
+      refresh_link (self, link, --n_after);
+      if (!waiter->due)
         continue;
-      waiter->stale = FALSE;
-      self->n_stale--;
-      refresh_waiter (self, waiter);
-      /* Whether those after it stand behind it hangs on whom it waits for. */
-      mark_overlapping (self, waiter->wanted, waiter->serial);
+      set_due (self, waiter, FALSE);
+      return waiter;
     }
+  return NULL;
 }
 
 gboolean
@@ -329,6 +357,8 @@ agl_ledger_set_outsiders (AglLedger *self, AglWaiter *waiter, GPtrArray *outside
 {
   if (has_new_outsider (waiter->blockers.outsiders, outsiders))
     self->suspicious = TRUE;
+  self->n_outsiders -= waiter->blockers.outsiders->len;
+  self->n_outsiders += outsiders->len;
   g_ptr_array_unref (waiter->blockers.outsiders);
   waiter->blockers.outsiders = outsiders;
   set_due (self, waiter, FALSE);
@@ -344,19 +374,4 @@ agl_ledger_look_again (AglLedger *self)
       if (!waiter->stale && waiter->blockers.outsiders->len > 0)
         set_due (self, waiter, TRUE);
     }
-}
-
-AglWaiter *
-agl_ledger_take_due (AglLedger *self)
-{
-  for (GList *link = self->waiters.head; link != NULL && self->n_due > 0; link = link->next)
-    {
-      AglWaiter *waiter = link->data;
-
-      if (!waiter->due)
-        continue;
-      set_due (self, waiter, FALSE);
-      return waiter;
-    }
-  return NULL;
 }
