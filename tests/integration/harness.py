@@ -269,7 +269,8 @@ class Agent:
                  gid=None, groups=()):
         self.case, self.door = case, door or case.door
         self.answers, self.closed, self._next, self._buffer = {}, False, 1, b""
-        argv = [program or os.path.join(BUILD, "tests", "integration", "test-agent")]
+        argv = program if isinstance(program, list) else [
+            program or os.path.join(BUILD, "tests", "integration", "test-agent")]
         user = {} if uid is None else {"user": uid, "group": uid if gid is None else gid,
                                              "extra_groups": list(groups)}
 
