@@ -123,22 +123,18 @@ holds_there (pid_t pid, gpointer user_data)
   return FALSE;
 }
 
-static GPtrArray *
-on_look (const AglRequest *request, gpointer user_data)
+static gboolean
+on_look (const AglRequest *request, GPtrArray **outsiders, gpointer user_data, GError **error)
 {
   AglKeeper *self = user_data;
   g_autoptr (GPtrArray) locks = NULL;
-  g_autoptr (GError) error = NULL;
-  GPtrArray *found;
 
   if (agl_agent_catalog_size (self->catalog) == 0)
-    return NULL;
+    return TRUE;
   locks = agl_lock_table_list_directory (self->table, request->directory);
-  found = agl_occupants_find_agents (request->directory, request->holder, self->catalog, holds_there, locks,
-                                     &error);
-  if (found == NULL)
-    g_warning ("Cannot look for unregistered agents: %s", error->message);
-  return found;
+  *outsiders = agl_occupants_find_agents (request->directory, request->holder, self->catalog, holds_there,
+                                          locks, error);
+  return *outsiders != NULL;
 }
 
 static guint64

@@ -24,9 +24,10 @@ typedef struct
    * back. Called in the midst of a decision: must not call the table. Errors: AGL_ERROR_UNAVAILABLE. */
   gboolean (*commit) (AglLock *lock, GPtrArray *superseded, gpointer user_data, GError **error);
   /* Who else is in the directory, asked last, when no lock and no waiter is in the way of a request that
-   * minds (and by find_blockers in any case). NULL or empty: nobody. (transfer full) (element-type
-   * AglOutsider). Called in the midst of a decision: must not call the table. */
-  GPtrArray *(*look) (const AglRequest *request, gpointer user_data);
+   * minds (and by find_blockers in any case). *outsiders: (transfer full) (element-type AglOutsider); NULL or
+   * empty: nobody. FALSE: that could not be told, so nothing is granted. Called in the midst of a decision:
+   * must not call the table. Errors: AGL_ERROR_UNAVAILABLE. */
+  gboolean (*look) (const AglRequest *request, GPtrArray **outsiders, gpointer user_data, GError **error);
   /* FALSE when @request can no longer be granted (its holder-to-be died or left): asked just before a
    * waiter's turn. Must not call the table. Errors: AGL_ERROR_NO_SUCH_PROCESS, AGL_ERROR_NOT_IN_DIRECTORY. */
   gboolean (*ready) (const AglRequest *request, gpointer user_data, GError **error);
@@ -63,6 +64,7 @@ typedef struct
   GPtrArray *waiters;   /* AglWaiter, borrowed */
   GPtrArray *outsiders; /* AglOutsider */
 } AglBlockers;
+gboolean agl_blockers_are_none (const AglBlockers *blockers);
 void agl_blockers_clear (AglBlockers *blockers);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (AglBlockers, agl_blockers_clear)
 
@@ -105,8 +107,12 @@ void agl_lock_table_drop (AglLockTable *self, AglWaiter *waiter, const GError *w
 /* Takes a saved lock in without judging: it was granted before. FALSE when its id is taken. */
 gboolean agl_lock_table_restore (AglLockTable *self, AglLock *lock);
 
-/* What would be in the way of @request now; the occupants too when it looks for agents. TRUE when nothing. */
-gboolean agl_lock_table_find_blockers (AglLockTable *self, const AglRequest *request, AglBlockers *blockers);
+/* What would be in the way of @request now, which may be none of it; the unregistered agents too when it
+ * looks for them. Errors: AGL_ERROR_UNAVAILABLE: they could not be told. */
+gboolean agl_lock_table_find_blockers (AglLockTable *self,
+                                       const AglRequest *request,
+                                       AglBlockers *blockers,
+                                       GError **error);
 
 /* After a move: the same directory under another path and, it may be, below other ancestors. */
 void agl_lock_table_set_directory (AglLockTable *self, AglLock *lock, AglDirectory *directory);

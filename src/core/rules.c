@@ -224,7 +224,7 @@ may_override (const AglRequest *request, const AglBlockers *blockers, GError **e
 AglVerdict
 agl_rules_judge (const AglRequest *request, const AglBlockers *blockers, GError **error)
 {
-  if (agl_blockers_way_is_free (blockers) && blockers->outsiders->len == 0)
+  if (agl_blockers_are_none (blockers))
     return AGL_VERDICT_GRANT;
 
   switch (request->conflict)

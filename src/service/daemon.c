@@ -142,20 +142,11 @@ open_sockets (AglDaemon *self, char **listen, GError **error)
   return TRUE;
 }
 
-/* The catalogue's folders, weakest first. AGENTCTL_LOCKS_AGENTS_DIR stands in for the shipped one when the
- * service runs from where it was built. */
 static void
 load_catalog (AglDaemon *self)
 {
-  const char *shipped = g_getenv ("AGENTCTL_LOCKS_AGENTS_DIR");
-  g_autofree char *own = g_build_filename (g_get_user_config_dir (), "agentctl-locks", "agents.d", NULL);
-  const char *folders[] = {
-    shipped != NULL ? shipped : AGL_PKGDATADIR "/agents.d",
-    AGL_SYSCONFDIR "/agentctl-locks/agents.d",
-    self->service.scope == AGL_SCOPE_USER ? own : NULL,
-    NULL,
-  };
-  g_autoptr (AglAgentCatalog) catalog = agl_agent_catalog_load (folders);
+  g_auto (GStrv) folders = agl_paths_agents_dirs (self->service.scope);
+  g_autoptr (AglAgentCatalog) catalog = agl_agent_catalog_load ((const char *const *)folders);
 
   agl_keeper_set_catalog (self->service.keeper, catalog);
 }

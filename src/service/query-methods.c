@@ -213,8 +213,8 @@ check (AglCall *call)
   g_autoptr (AglRequest) request = agl_request_new ();
   g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
   g_auto (AglBlockers) blockers = { 0 };
+  g_autoptr (GError) error = NULL;
   GVariantBuilder facts;
-  gboolean free;
 
   /* A process that holds nothing: as a manual request, which is nobody's, would find it. */
   request->uid = call->asker.uid;
@@ -222,7 +222,12 @@ check (AglCall *call)
   request->directory = agl_directory_ref (call->directory);
   request->detect_agents = call->service->settings.detect_agents;
   request->timeout_msec = -1;
-  free = agl_lock_table_find_blockers (agl_keeper_get_table (call->service->keeper), request, &blockers);
+  if (!agl_lock_table_find_blockers (agl_keeper_get_table (call->service->keeper), request, &blockers,
+                                     &error))
+    {
+      agl_call_fail (call, g_steal_pointer (&error), AGL_CALL_FINAL);
+      return;
+    }
   if (any_is_reserved (call, &blockers) && agl_call_ask_for_texts (call, check))
     return;
 
@@ -231,7 +236,7 @@ check (AglCall *call)
   /* Behind somebody who waits one stands behind whom that one waits for. */
   for (guint i = 0; blockers.waiters != NULL && i < blockers.waiters->len; i++)
     add_blockers (call, &facts, agl_waiter_get_blockers (g_ptr_array_index (blockers.waiters, i)), seen);
-  agl_call_return (call, g_variant_new ("(baa{sv})", free, &facts));
+  agl_call_return (call, g_variant_new ("(baa{sv})", agl_blockers_are_none (&blockers), &facts));
 }
 
 void
