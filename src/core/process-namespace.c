@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/process-namespace.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/error.h"
+
+/* <linux/nsfs.h> of Linux 6.11: which number of ours is the process with that number in the namespace. */
+#define GET_PID_FROM_NAMESPACE _IOR (0xb7, 0x6, int)
 
 /* A namespace by its inode on nsfs (namespaces(7)); FALSE when it may not be looked at (ptrace access). */
 static gboolean
@@ -52,6 +59,8 @@ read_numbers (const char *pid, pid_t *innermost)
   return count;
 }
 
+/* Before Linux 6.11: looks at every process. Those of namespaces within that namespace are not found, since
+ * only the innermost number is known to belong to it. */
 static pid_t
 search (const struct stat *namespace, pid_t pid)
 {
@@ -70,22 +79,51 @@ search (const struct stat *namespace, pid_t pid)
   return -1;
 }
 
+/* 0: the kernel does not know how to tell. -1: no such process there. */
+static pid_t
+ask_kernel (const char *viewer_pid, pid_t pid)
+{
+  g_autofree char *path = g_build_filename ("/proc", viewer_pid, "ns", "pid", NULL);
+  int fd = open (path, O_RDONLY | O_CLOEXEC);
+  int here, code;
+
+  if (fd < 0)
+    return -1;
+  here = ioctl (fd, GET_PID_FROM_NAMESPACE, pid);
+  code = errno;
+  close (fd);
+  if (here > 0)
+    return (pid_t)here;
+  return code == ENOTTY || code == EPERM ? 0 : -1;
+}
+
+static pid_t
+find (const char *viewer_pid, pid_t pid)
+{
+  pid_t here = ask_kernel (viewer_pid, pid);
+  struct stat namespace;
+
+  if (here == 0 && read_namespace (viewer_pid, &namespace))
+    here = search (&namespace, pid);
+  return here;
+}
+
 pid_t
 agl_process_namespace_translate (const AglProcess *viewer, pid_t pid, GError **error)
 {
   g_autofree char *viewer_pid = g_strdup_printf ("%d", (int)agl_process_get_pid (viewer));
-  struct stat namespace;
-  pid_t inner, here = -1;
+  pid_t inner, here;
 
   /* A single number: it lives in our own namespace. */
   if (read_numbers (viewer_pid, &inner) == 1 && agl_process_is_alive (viewer))
     return pid;
-  if (read_namespace (viewer_pid, &namespace))
-    here = search (&namespace, pid);
-  if (here <= 0)
-    g_set_error (
-        error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS,
-        "No process %d can be told in the PID namespace of the caller (pid %s here); pass a pidfd instead",
-        (int)pid, viewer_pid);
-  return here;
+  here = find (viewer_pid, pid);
+  /* The number of the viewer could have come to mean another process in between. */
+  if (here > 0 && agl_process_is_alive (viewer))
+    return here;
+  g_set_error (
+      error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS,
+      "No process %d can be told in the PID namespace of the caller (pid %s here); pass a pidfd instead",
+      (int)pid, viewer_pid);
+  return -1;
 }

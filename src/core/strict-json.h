@@ -10,7 +10,7 @@
 
 /* One object and nothing beside it, in printable ASCII and white space alone; strings closed and escaped as
  * RFC 8259 says, without \u0000 and without lone surrogates; at most AGL_STRICT_JSON_MAX_DEPTH levels. That
- * brackets pair and commas separate is left to json-glib, and so is a text that is blank. */
+ * commas separate and brackets pair is left to json-glib, and so is a text that is blank. */
 #define AGL_STRICT_JSON_MAX_DEPTH 4
 gboolean agl_strict_json_check (const char *data, gsize n_bytes, GError **error);
 

@@ -148,6 +148,33 @@ remember_own (void)
   return TRUE;
 }
 
+/* @own with what changing the identity of a thread takes. */
+static void
+raise_for_change (const Capabilities from, Capabilities capabilities)
+{
+  const guint32 of_change = (1u << CAP_SETUID) | (1u << CAP_SETGID);
+
+  memcpy (capabilities, from, sizeof (Capabilities));
+  capabilities[0].effective |= capabilities[0].permitted & of_change;
+}
+
+gboolean
+agl_subject_rest (GError **error)
+{
+  const guint32 at_work = (1u << CAP_SETUID) | (1u << CAP_SETGID) | (1u << CAP_DAC_OVERRIDE);
+  Capabilities capabilities;
+
+  if (get_capabilities (capabilities))
+    {
+      capabilities[0].effective &= ~at_work;
+      if (set_capabilities (capabilities))
+        return TRUE;
+    }
+  g_set_error (error, AGL_ERROR, AGL_ERROR_UNAVAILABLE, "Cannot lay down capabilities: %s",
+               g_strerror (errno));
+  return FALSE;
+}
+
 /* The permitted ones stay, to come back with. Root is judged as root is elsewhere, as far as this service
  * may: without these two a root process could not enter others' directories. */
 static void
@@ -166,11 +193,11 @@ become (const AglSubject *self)
 {
   Capabilities capabilities;
 
-  memcpy (capabilities, own.capabilities, sizeof capabilities);
-  keep_for (self->uid, capabilities);
-  if (!set_groups (self->groups, self->n_groups))
+  raise_for_change (own.capabilities, capabilities);
+  if (!set_capabilities (capabilities) || !set_groups (self->groups, self->n_groups))
     return FALSE;
   own.changed = TRUE;
+  keep_for (self->uid, capabilities);
   errno = EPERM; /* for the two that give no reason */
   return set_fsgid (self->gid) && set_fsuid (self->uid) && set_capabilities (capabilities);
 }
@@ -180,14 +207,18 @@ become (const AglSubject *self)
 static gboolean
 become_own (void)
 {
-  return set_capabilities (own.capabilities) && set_fsuid (own.fsuid) && set_fsgid (own.fsgid)
+  Capabilities capabilities;
+
+  raise_for_change (own.capabilities, capabilities);
+  return set_capabilities (capabilities) && set_fsuid (own.fsuid) && set_fsgid (own.fsgid)
          && set_groups (own.groups, own.n_groups) && set_capabilities (own.capabilities);
 }
 
 static void
 return_to_own (void)
 {
-  if (own.changed && !become_own ())
+  /* Before the first change there is nothing to take back but what was raised for it. */
+  if (own.changed ? !become_own () : !set_capabilities (own.capabilities))
     g_error ("A thread that acted for a user cannot become this service again: %s", g_strerror (errno));
   g_clear_pointer (&own.groups, g_free);
   own.changed = FALSE;

@@ -24,7 +24,8 @@ struct _AglAuthority
   gatomicrefcount ref_count; /* a question keeps it */
   AglScope scope;
   GCancellable *cancellable;
-  GHashTable *questions; /* uid → how many are open */
+  GHashTable *questions;   /* uid → how many are open */
+  gboolean has_complained; /* since polkit answered last */
 };
 
 typedef struct
@@ -81,7 +82,7 @@ set_questions (AglAuthority *self, uid_t uid, guint count)
 }
 
 static gboolean
-read_answer (GDBusConnection *connection, GAsyncResult *result)
+read_answer (AglAuthority *self, GDBusConnection *connection, GAsyncResult *result)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GVariant) reply = g_dbus_connection_call_finish (connection, result, &error);
@@ -91,10 +92,13 @@ read_answer (GDBusConnection *connection, GAsyncResult *result)
   if (reply != NULL)
     {
       g_variant_get (reply, "((bba{ss}))", &allowed, NULL, NULL);
+      self->has_complained = FALSE;
       return allowed;
     }
-  if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+  /* Once: anybody can make this service ask as often as he likes. */
+  if (!self->has_complained && !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     {
+      self->has_complained = TRUE;
       shown = agl_text_escape (error->message, -1);
       g_message ("polkit cannot be asked, so nobody but root may override: %s", shown);
     }
@@ -107,7 +111,7 @@ on_checked (GObject *source, GAsyncResult *result, gpointer user_data)
   Question *question = user_data;
   AglAuthority *self = question->authority;
   uid_t uid = question->caller->asker.uid;
-  gboolean allowed = read_answer (G_DBUS_CONNECTION (source), result);
+  gboolean allowed = read_answer (self, G_DBUS_CONNECTION (source), result);
 
   set_questions (self, uid, count_questions (self, uid) - 1);
   question->func (allowed, question->user_data);

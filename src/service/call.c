@@ -100,9 +100,21 @@ agl_call_fail (AglCall *call, GError *error, AglCallAppeal how)
 }
 
 static void
+run_body (gpointer data)
+{
+  AglCall *call = data;
+
+  if (call->caller->is_gone)
+    fail_now (call, g_error_new_literal (AGL_ERROR, AGL_ERROR_CANCELLED, "The caller hung up"));
+  else
+    call->body (call);
+}
+
+static void
 on_identified (AglCaller *caller, const GError *error, gpointer user_data)
 {
   AglCall *call = user_data;
+  GError *too_many = NULL;
 
   if (caller == NULL)
     {
@@ -118,7 +130,10 @@ on_identified (AglCaller *caller, const GError *error, gpointer user_data)
                                    AGL_MAX_CALLS_PER_CALLER));
       return;
     }
-  call->body (call);
+  if (call->service->turns == NULL)
+    run_body (call);
+  else if (!agl_turns_take (call->service->turns, call->asker.uid, run_body, call, &too_many))
+    fail_now (call, too_many);
 }
 
 void
@@ -344,4 +359,24 @@ gboolean
 agl_call_may_read_texts (const AglCall *call, uid_t uid)
 {
   return call->asker.privileged || call->asker.uid == uid;
+}
+
+static void
+on_texts_judged (gboolean allowed, gpointer user_data)
+{
+  AglCall *call = user_data;
+
+  call->asker.privileged = allowed;
+  call->then (call);
+}
+
+gboolean
+agl_call_ask_for_texts (AglCall *call, AglCallStep step)
+{
+  if (call->asker.privileged || call->asked_authority)
+    return FALSE;
+  call->asked_authority = TRUE;
+  call->then = step;
+  agl_authority_check (call->service->authority, call->caller, FALSE, on_texts_judged, call);
+  return TRUE;
 }

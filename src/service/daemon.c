@@ -200,6 +200,8 @@ start_service (AglDaemon *self, GError **error)
     return FALSE;
   service->worker = agl_worker_new (NULL);
   service->callers = agl_callers_new (service->impersonate, on_caller_gone, service);
+  if (service->scope == AGL_SCOPE_SYSTEM)
+    service->turns = agl_turns_new ();
   service->authority = agl_authority_new (service->scope);
   agl_locks_object_new (service);
   service->keeper = agl_keeper_new (service->store, service->worker, &agl_locks_object_hooks, service, error);
@@ -228,6 +230,8 @@ agl_daemon_new (const AglDaemonOptions *options, GMainLoop *loop, GError **error
   self->idle_exit_sec = options->idle_exit_sec;
 
   raise_descriptor_limit ();
+  if (is_system && !agl_subject_rest (error))
+    return NULL;
   if (!agl_settings_load (&self->service.settings, options->config, options->scope, error)
       || agl_instance_claim (self->runtime_dir, is_system ? 0755 : 0700, options->replace, error) < 0
       || !start_service (self, error) || !open_sockets (self, options->listen, error))
@@ -261,6 +265,7 @@ agl_daemon_free (AglDaemon *self)
   g_ptr_array_unref (self->sockets);
   if (service->object != NULL)
     agl_locks_object_free (service);
+  g_clear_pointer (&service->turns, agl_turns_free);
   g_clear_pointer (&service->callers, agl_callers_free);
   g_clear_pointer (&service->keeper, agl_keeper_free);
   g_clear_pointer (&service->authority, agl_authority_free);

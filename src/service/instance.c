@@ -27,6 +27,7 @@ fail (GError **error, const char *path, const char *what)
 static int
 open_folder (const char *path, mode_t mode, GError **error)
 {
+  gboolean is_new = access (path, F_OK) != 0;
   struct stat st;
   int fd;
 
@@ -35,6 +36,13 @@ open_folder (const char *path, mode_t mode, GError **error)
   fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0)
     return fail (error, path, "Cannot open the runtime folder");
+  /* The umask has taken away what others need to get at the socket. One that was there is as it is meant. */
+  if (is_new && fchmod (fd, mode) < 0)
+    {
+      fail (error, path, "Cannot set the mode of the runtime folder");
+      close (fd);
+      return -1;
+    }
   if (fstat (fd, &st) == 0 && st.st_uid == geteuid () && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
     return fd;
   close (fd);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <glib-unix.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -111,6 +112,9 @@ main (int argc, char **argv)
       return EXIT_SUCCESS;
     }
   umask (0077);
+  /* A limit on file sizes, or a peer that went, is an error where it happens and no reason to die. */
+  signal (SIGXFSZ, SIG_IGN);
+  signal (SIGPIPE, SIG_IGN);
   loop = g_main_loop_new (NULL, FALSE);
   daemon = agl_daemon_new (&line.daemon, loop, &error);
   if (daemon == NULL)

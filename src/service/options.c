@@ -23,9 +23,10 @@ check (const AglOptionSpec *specs, AglOptions *seen, const char *key, GVariant *
 
   if (spec == NULL)
     {
-      g_autofree char *shown = agl_text_escape (key, -1);
+      g_autofree char *start = g_utf8_substring (key, 0, MIN (g_utf8_strlen (key, -1), 64));
+      g_autofree char *shown = agl_text_escape (start, -1);
 
-      g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_OPTION, "There is no option '%.64s'", shown);
+      g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_OPTION, "There is no option '%s'", shown);
       return FALSE;
     }
   if (!g_variant_is_of_type (value, G_VARIANT_TYPE (spec->type)))

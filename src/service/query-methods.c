@@ -67,6 +67,14 @@ passes (const AglLock *lock, const Filter *filter)
   return !agl_options_has (options, "pid") || filter->pid == lock->token.pid;
 }
 
+/* TRUE when the asker would not be told all that there is to say about @lock. */
+static gboolean
+is_reserved (const AglCall *call, const AglLock *lock)
+{
+  return (lock->texts.agent != NULL || lock->texts.session != NULL || lock->texts.reason != NULL)
+         && !agl_call_may_read_texts (call, lock->uid);
+}
+
 static void
 list (AglCall *call)
 {
@@ -74,7 +82,12 @@ list (AglCall *call)
   g_autoptr (GPtrArray) locks = agl_lock_table_list (agl_keeper_get_table (call->service->keeper));
   GVariantBuilder found;
 
-  filter->place = g_steal_pointer (&call->directory);
+  if (call->directory != NULL)
+    filter->place = g_steal_pointer (&call->directory);
+  for (guint i = 0; i < locks->len; i++)
+    if (passes (g_ptr_array_index (locks, i), filter) && is_reserved (call, g_ptr_array_index (locks, i))
+        && agl_call_ask_for_texts (call, list))
+      return;
   g_variant_builder_init (&found, G_VARIANT_TYPE ("aa{sv}"));
   for (guint i = 0; i < locks->len; i++)
     {
@@ -150,6 +163,18 @@ agl_list_method (AglCall *call)
   agl_call_try_directory (call, -1, AGL_ACCESS_REACH, list);
 }
 
+static gboolean
+any_is_reserved (const AglCall *call, const AglBlockers *blockers)
+{
+  for (guint i = 0; blockers->locks != NULL && i < blockers->locks->len; i++)
+    if (is_reserved (call, g_ptr_array_index (blockers->locks, i)))
+      return TRUE;
+  for (guint i = 0; blockers->waiters != NULL && i < blockers->waiters->len; i++)
+    if (any_is_reserved (call, agl_waiter_get_blockers (g_ptr_array_index (blockers->waiters, i))))
+      return TRUE;
+  return FALSE;
+}
+
 static void
 add_blockers (AglCall *call, GVariantBuilder *facts, const AglBlockers *blockers, GHashTable *seen)
 {
@@ -183,6 +208,8 @@ check (AglCall *call)
   request->detect_agents = call->service->settings.detect_agents;
   request->timeout_msec = -1;
   free = agl_lock_table_find_blockers (agl_keeper_get_table (call->service->keeper), request, &blockers);
+  if (any_is_reserved (call, &blockers) && agl_call_ask_for_texts (call, check))
+    return;
 
   g_variant_builder_init (&facts, G_VARIANT_TYPE ("aa{sv}"));
   add_blockers (call, &facts, &blockers, seen);
@@ -223,6 +250,16 @@ count_in_thread (gpointer input, GError **error)
   return agl_occupants_find (census->directory, census->catalog, AGL_PATIENCE_NONE, error);
 }
 
+/* Where exactly another user's process works is nobody's business that /proc would not tell: of those below
+ * the directory it is only said that they are. */
+static char *
+dup_cwd (AglCall *call, const AglOccupant *occupant)
+{
+  return agl_path_to_display (agl_call_may_read_texts (call, occupant->uid)
+                                  ? occupant->cwd
+                                  : agl_directory_get_path (call->directory));
+}
+
 static void
 add_occupant (AglCall *call, GVariantBuilder *found, const AglOccupant *occupant, guint64 lock)
 {
@@ -232,8 +269,7 @@ add_occupant (AglCall *call, GVariantBuilder *found, const AglOccupant *occupant
   g_variant_builder_add (&facts, "{sv}", "pid", g_variant_new_uint32 ((guint32)occupant->pid));
   g_variant_builder_add (&facts, "{sv}", "uid", g_variant_new_uint32 (occupant->uid));
   g_variant_builder_add (&facts, "{sv}", "command", g_variant_new_string (occupant->command));
-  g_variant_builder_add (&facts, "{sv}", "cwd",
-                         g_variant_new_take_string (agl_path_to_display (occupant->cwd)));
+  g_variant_builder_add (&facts, "{sv}", "cwd", g_variant_new_take_string (dup_cwd (call, occupant)));
   g_variant_builder_add (&facts, "{sv}", "agent",
                          g_variant_new_string (occupant->agent != NULL ? occupant->agent : ""));
   g_variant_builder_add (&facts, "{sv}", "lock", g_variant_new_uint64 (lock));

@@ -5,6 +5,7 @@
 #include "service/authority.h"
 #include "service/caller.h"
 #include "service/settings.h"
+#include "service/turns.h"
 
 /* What one instance consists of. Owned by main; everything else borrows it. */
 typedef struct
@@ -15,6 +16,7 @@ typedef struct
   AglLockStore *store;
   AglKeeper *keeper;
   AglCallers *callers;
+  AglTurns *turns; /* of the users of a whole machine; NULL: there is only one */
   AglAuthority *authority;
   AglDBusLocks *object; /* the generated skeleton, exported on every connection */
   gboolean impersonate; /* permissions are judged as the caller */

@@ -7,7 +7,8 @@
 
 /* A direct socket: peer-to-peer D-Bus with no bus daemon in between. Accepts connections, knows from the
  * kernel who is at the other end before a byte is read, authenticates (EXTERNAL; the claimed uid must be the
- * kernel's), keeps the bounds, and hands over connections that are ready to have objects exported on them. */
+ * kernel's, or what that is called in the peer's user namespace), keeps the bounds, and hands over
+ * connections that are ready to have objects exported on them. */
 typedef struct _AglSocketDoor AglSocketDoor;
 
 typedef struct

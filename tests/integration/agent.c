@@ -8,6 +8,8 @@
  *   7 ok (uint64 12,)                                  or
  *   7 error org.agentctl.Locks.Error.Held <message>
  *
+ * "ask" is "call" with leave for the authority to ask a person.
+ *
  * Text in orders and answers is escaped as g_strescape does; values are in GVariant's text form. */
 #include <gio/gio.h>
 #include <gio/gunixfdlist.h>
@@ -85,7 +87,7 @@ on_called (GObject *source, GAsyncResult *result, gpointer user_data)
 
 /* "CONNECTION METHOD ARGUMENTS" */
 static void
-do_call (guint64 number, const char *rest)
+do_call (guint64 number, const char *rest, GDBusCallFlags flags)
 {
   g_auto (GStrv) words = g_strsplit (rest, " ", 3);
   g_autoptr (GError) error = NULL;
@@ -100,7 +102,7 @@ do_call (guint64 number, const char *rest)
   call->number = number;
   g_dbus_connection_call_with_unix_fd_list (
       connections[connection], on_bus[connection] ? "org.agentctl.Locks" : NULL, "/org/agentctl/Locks",
-      "org.agentctl.Locks", words[1], arguments, NULL, G_DBUS_CALL_FLAGS_NONE, G_MAXINT,
+      "org.agentctl.Locks", words[1], arguments, NULL, flags, G_MAXINT,
       g_unix_fd_list_get_length (descriptors) > 0 ? descriptors : NULL, NULL, on_called, call);
 }
 
@@ -240,9 +242,11 @@ obey (const char *line)
   number = g_ascii_strtoull (words[0], NULL, 10);
   verb = words[1];
 
-  if (g_str_equal (verb, "call"))
+  if (g_str_equal (verb, "call") || g_str_equal (verb, "ask"))
     {
-      do_call (number, words[2]);
+      do_call (number, words[2],
+               g_str_equal (verb, "ask") ? G_DBUS_CALL_FLAGS_ALLOW_INTERACTIVE_AUTHORIZATION
+                                         : G_DBUS_CALL_FLAGS_NONE);
       return;
     }
   rest = words[2] != NULL ? g_strcompress (words[2]) : g_strdup ("");

@@ -22,6 +22,9 @@ class Run(harness.Case):
         self.assertEqual(lines(), [str(process.pid), place])
         locks = self.me.list()
         self.assertEqual([(lock["pid"], lock["directory"]) for lock in locks], [(process.pid, place)])
+        # It is listed as what it has become.
+        until(lambda: self.me.list()[0]["command"] == "sleep", lambda: f"sleep; is {self.me.list()}")
+        self.assertIn("sleep", self.refused("Held", self.agent(place).acquire, place).message)
         process.kill()
         self.me.wait_released(locks[0]["id"], "exited")
 
@@ -380,23 +383,23 @@ class StartsTheService(harness.Case):
     def test_at_the_first_command(self):
         place = self.directory()
         self.assertEqual(self.daemons(), [])
-        done = self.command_line("claim", place, address=False)
+        done = self.command_line("claim", "--user", place, address=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(len(self.daemons()), 1)
-        done = self.command_line("list", "--json", address=False)
+        done = self.command_line("list", "--user", "--json", address=False)
         self.assertEqual([lock["directory"] for lock in json.loads(done.stdout)], [place])
         self.assertEqual(len(self.daemons()), 1, "the second command found it")
 
     def test_many_at_once_start_one(self):
         places = [self.directory(f"project-{number}") for number in range(8)]
         program = os.path.join(harness.BUILD, "src", "client", "agentctl-locks")
-        processes = [subprocess.Popen([program, "claim", place], env=self.service.environment,
+        processes = [subprocess.Popen([program, "claim", "--user", place], env=self.service.environment,
                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
                      for place in places]
         for process in processes:
             _, err = process.communicate(timeout=harness.LIMIT)
             self.assertEqual(process.returncode, 0, err)
-        done = self.command_line("list", "--json", address=False)
+        done = self.command_line("list", "--user", "--json", address=False)
         self.assertEqual(sorted(lock["directory"] for lock in json.loads(done.stdout)), sorted(places))
         self.assertEqual(len(self.daemons()), 1)
 

@@ -265,11 +265,13 @@ class Pending:
 class Agent:
     """A process with a working directory (agent.c). Its connection 0 is made through the test's door."""
 
-    def __init__(self, case, cwd, connect=True, uid=None, door=None, program=None, before_exec=None):
+    def __init__(self, case, cwd, connect=True, uid=None, door=None, program=None, before_exec=None,
+                 gid=None, groups=()):
         self.case, self.door = case, door or case.door
         self.answers, self.closed, self._next, self._buffer = {}, False, 1, b""
         argv = [program or os.path.join(BUILD, "tests", "integration", "test-agent")]
-        user = {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
+        user = {} if uid is None else {"user": uid, "group": uid if gid is None else gid,
+                                             "extra_groups": list(groups)}
 
         def prepare():
             _die_with_parent()
@@ -326,6 +328,10 @@ class Agent:
 
     def call(self, method, *args, slot=0):
         return self.begin_call(method, *args, slot=slot).value()
+
+    def begin_ask(self, method, *args, slot=0):
+        """A call that lets the authority ask a person."""
+        return self.begin("ask", f"{slot} {method} {GLib.Variant(METHOD_TYPES[method], args).print_(True)}")
 
     def begin_acquire(self, directory, slot=0, **given):
         return self.begin_call("Acquire", directory, options(**given), slot=slot)

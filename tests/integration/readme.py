@@ -3,14 +3,16 @@
 
 The README's shell blocks are run one after the other in one shell, as a reader would, in a work tree of
 their own and with the service that the README has just started. A line that begins with "# →" after a
-command says what its output contains: it is checked. Blocks that build or install are marked sh-build and
-are run by tests/run.sh and tests/quickstart.sh themselves.
+command says what its output contains, or its exit status. (Blocks marked "shell" build and install: that is
+what tests/run.sh and tests/quickstart.sh do.)
 """
 import os
 import re
 import subprocess
+import unittest
 
 import harness
+from harness import until
 
 README = os.path.join(harness.SOURCE, "README.md")
 
@@ -49,7 +51,7 @@ def steps(lines, first):
     return out
 
 
-class Readme(harness.Case):
+class Readme(unittest.TestCase):
     def test_there_is_something_to_run(self):
         text = "\n".join(command for first, lines in blocks() for _, command, _ in steps(lines, first))
         for word in ("busctl", "gdbus call", "gdbus monitor", "agentctl-locks run", "agentctl-locks list"):
@@ -63,39 +65,50 @@ class Readme(harness.Case):
                 if re.match(r"\s*(busctl|gdbus) ", line):
                     self.assertIn(line.strip(), run)
 
+    def test_its_links_lead_somewhere(self):
+        with open(README, encoding="utf-8") as file:
+            links = re.findall(r"\]\(([^)#:]+)\)", file.read())
+        self.assertNotEqual(links, [])
+        for link in links:
+            self.assertTrue(os.path.exists(os.path.join(harness.SOURCE, link)), link)
+
+
+class Tour(harness.Case):
+    autostart = False
+
     def test_every_line_works_as_pasted(self):
+        self.service.runtime = f"{self.service.root}/xdg/agentctl-locks"  # where the README says it is
+        self.service.start()
         place = self.directory("my-project")
         environment = {
             **self.service.environment,
             "PATH": os.pathsep.join([os.path.join(harness.BUILD, "src", "client"), self.service.environment["PATH"]]),
-            "XDG_RUNTIME_DIR": f"{self.service.root}/xdg",
+            # Never a service of the machine that the tests run on.
+            "AGENTCTL_LOCKS_ADDRESS": self.service.address("bus"),
         }
-        # The README speaks of the usual place of the direct socket.
-        os.symlink(self.service.runtime, f"{self.service.root}/xdg/agentctl-locks")
         shell = subprocess.Popen(["sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                 cwd=place, env=environment, encoding="utf-8", bufsize=1)
-        self.addCleanup(shell.stdout.close)
-        self.addCleanup(shell.wait)
-        self.addCleanup(shell.kill)
-        self.addCleanup(shell.stdin.close)
+                                 cwd=place, env=environment, start_new_session=True)
+        for clean_up in (shell.stdout.close, shell.wait, shell.kill, shell.stdin.close):
+            self.addCleanup(clean_up)
+        output = harness.lines_of(shell)
+        read = 0
         for first, lines in blocks():
             for number, command, expected in steps(lines, first):
-                with self.subTest(line=number, command=command):
-                    print(command, file=shell.stdin)
-                    # A background job of the reader's own terminal has no prompt to wait for.
-                    print('echo "=== $?"', file=shell.stdin, flush=True)
-                    said = []
-                    for line in shell.stdout:
-                        if line.startswith("=== "):
-                            break
-                        said.append(line)
-                    text = "".join(said)
-                    status = int(line.removeprefix("=== "))
-                    refused = [e for e in expected if e.startswith("exit ")]
-                    self.assertEqual(status, int(refused[0].split()[1]) if refused else 0, text)
-                    for words in expected:
-                        if not words.startswith("exit "):
-                            self.assertRegex(text, words)
+                shell.stdin.write(f'{command}\necho "=== $?"\n'.encode())
+                shell.stdin.flush()
+
+                def said():
+                    return [line for line in output()[read:] if not line.startswith("=== ")]
+                status = until(lambda: [line for line in output()[read:] if line.startswith("=== ")],
+                               lambda: f"the end of README line {number}, which said {said()}")[0]
+                wanted = [words.removeprefix("exit ") for words in expected if words.startswith("exit ")] or ["0"]
+                self.assertEqual(status, f"=== {wanted[0]}", f"README line {number}: {command}\n{said()}")
+                # What a command in the background says may come a little later.
+                for words in expected:
+                    if not words.startswith("exit "):
+                        until(lambda: words in "\n".join(said()),
+                              lambda: f"{words!r} after README line {number}, {command}; it said {said()}")
+                read = len(output())
 
 
 if __name__ == "__main__":

@@ -93,10 +93,11 @@ test_crashes_repeat_nothing (Fixture *self, gconstpointer unused)
 static void
 test_killed_before_the_first (Fixture *self, gconstpointer unused)
 {
-  g_autoptr (AglIdCounter) killed = agl_id_counter_new (self->folder, TRUE);
+  AglIdCounter *killed = agl_id_counter_new (self->folder, TRUE);
   g_autoptr (AglIdCounter) counter = agl_id_counter_new (self->folder, FALSE);
 
   g_assert_cmpuint (next (counter), ==, 1);
+  agl_id_counter_free (killed);
 }
 
 static void
@@ -118,6 +119,7 @@ test_damage (Fixture *self, gconstpointer unused)
   static const char *const damaged[] = { "",
                                          "\n",
                                          "5",
+                                         "55",
                                          "5\n6\n",
                                          "five\n",
                                          "-5\n",

@@ -63,6 +63,7 @@ test_path (char **folder, gconstpointer data)
       g_autoptr (AglListenSocket) socket = listen_at (*folder, "bus", modes[i]);
       struct stat st;
 
+      g_assert_cmpint (agl_listen_socket_get_fd (socket), >=, 0);
       g_assert_cmpint (lstat (path, &st), ==, 0);
       g_assert_true (S_ISSOCK (st.st_mode));
       g_assert_cmpint (st.st_mode & 0777, ==, modes[i]);
@@ -154,6 +155,7 @@ test_replaced (char **folder, gconstpointer data)
   g_autoptr (AglListenSocket) second = listen_at (*folder, "bus", 0600);
 
   agl_listen_socket_free (first);
+  g_assert_nonnull (second);
   g_assert_true (can_connect (path, FALSE));
 }
 

@@ -186,6 +186,7 @@ test_other_worlds (StoreFixture *self, gconstpointer unused)
   {
     g_autoptr (GPtrArray) found = store_fixture_load (self);
 
+    g_assert_cmpuint (found->len, ==, 1);
     /* handed to a process of this world */
     lock->token.value++;
     store_fixture_save (self, lock);

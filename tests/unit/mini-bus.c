@@ -294,6 +294,13 @@ heard (Ears *ears, GDBusConnection *client)
   return all;
 }
 
+/* NameAcquired. */
+static void
+forget_heard (Ears *ears, GDBusConnection *client)
+{
+  g_free (heard (ears, client));
+}
+
 static void
 ears_free (Ears *ears)
 {
@@ -323,8 +330,8 @@ test_signals (Fixture **f, gconstpointer data)
   static const char ping_otherwise[] = "member='Ping',sender='org.agentctl.Locks',type='signal'";
   GDBusConnection *client = client_new (*f, BUS_FLAG);
   Ears *ears = listen_to (client);
-  g_autofree char *before = heard (ears, client);
 
+  forget_heard (ears, client);
   ping_and_assert (*f, client, ears, "");
   assert_answer (bus_call (client, "AddMatch", g_variant_new ("(s)", ping)), "()");
   ping_and_assert (*f, client, ears, PING);
@@ -351,9 +358,9 @@ test_signals_of_others (Fixture **f, gconstpointer data)
   Ears *ears = listen_to (client), *peer_ears = listen_to (peer);
   g_autofree char *others =
       g_strdup_printf ("eavesdrop='true',destination='%s'", g_dbus_connection_get_unique_name (other));
-  g_autofree char *before = heard (ears, client);
   g_autofree char *heard_by_peer = NULL;
 
+  forget_heard (ears, client);
   assert_answer (bus_call (other, "AddMatch", g_variant_new ("(s)", "type='signal'")), "()");
   assert_answer (bus_call (client, "AddMatch", g_variant_new ("(s)", others)), "()");
   client_assert_echo (other, AGL_BUS_NAME);
@@ -434,10 +441,10 @@ test_monitor (Fixture **f, gconstpointer data)
                            *const wrong[] = { "member='Pong'", "nonsense", NULL };
   GDBusConnection *client = client_new (*f, BUS_FLAG), *peer = client_new (*f, G_DBUS_CONNECTION_FLAGS_NONE);
   Ears *ears = listen_to (client);
-  g_autofree char *before = heard (ears, client);
   g_autofree char *lost = NULL;
   g_autofree char *heard_lost = NULL;
 
+  forget_heard (ears, client);
   assert_answer (bus_call (client, "AddMatch", g_variant_new ("(s)", "member='Ping'")), "()");
   become_monitor (client, wrong, 0, BUS ".Error.MatchRuleInvalid");
   become_monitor (client, none, 7, BUS ".Error.InvalidArgs");
@@ -514,6 +521,7 @@ test_introspection_is_true (Fixture **f, gconstpointer data)
 
           g_test_message ("%s.%s", interface->name, interface->methods[j]->name);
           g_assert_error (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS);
+          g_assert_null (answer);
           n_methods++;
         }
     }
