@@ -7,6 +7,7 @@
 
 #include "common/names.h"
 #include "config.h"
+#include "service/broadcast.h"
 #include "service/bus-door.h"
 #include "service/instance.h"
 #include "service/locks-object.h"
@@ -171,7 +172,7 @@ on_bus_settled (gpointer user_data)
 {
   AglDaemon *self = user_data;
 
-  agl_keeper_announce_restored (self->service.keeper);
+  agl_broadcast_let_go (&self->service);
 }
 
 /* Every holder takes a descriptor, and the soft limit is meant for programs that use select(2). */
@@ -235,8 +236,10 @@ agl_daemon_new (const AglDaemonOptions *options, GMainLoop *loop, GError **error
     return NULL;
   if (!options->no_bus)
     self->bus = agl_bus_door_new (&self->service, options->replace, on_bus_settled, self);
-  if (self->bus == NULL)
-    on_bus_settled (self);
+  if (self->bus != NULL)
+    agl_broadcast_hold (&self->service);
+  /* Before anything new, which comes in the main loop. */
+  agl_keeper_announce_restored (self->service.keeper);
   if (self->idle_exit_sec > 0)
     {
       self->idle_since_usec = g_get_monotonic_time ();
