@@ -275,29 +275,25 @@ refresh_waiter (AglLedger *self, AglWaiter *waiter)
   replace_blockers (self, waiter, &found);
 }
 
-/* Makes the blockers of @link's waiter true; those before it are, @n_after come after it. */
-static void
-refresh_link (AglLedger *self, GList *link, guint n_after)
-{
-  AglWaiter *waiter = link->data;
-
-  if (!waiter->stale)
-    return;
-  waiter->stale = FALSE;
-  self->n_stale--;
-  refresh_waiter (self, waiter);
-  /* Whether those after it stand behind it hangs on whom it waits for. */
-  if (self->n_stale < n_after)
-    mark_overlapping (self, waiter->wanted, waiter->serial);
-}
-
 void
 agl_ledger_refresh (AglLedger *self)
 {
   guint n_after = self->waiters.length;
 
   for (GList *link = self->waiters.head; link != NULL && self->n_stale > 0; link = link->next)
-    refresh_link (self, link, --n_after);
+    {
+      AglWaiter *waiter = link->data;
+
+      n_after--;
+      if (!waiter->stale)
+        continue;
+      waiter->stale = FALSE;
+      self->n_stale--;
+      refresh_waiter (self, waiter);
+      /* Whether those after it stand behind it hangs on whom it waits for. */
+      if (self->n_stale < n_after)
+        mark_overlapping (self, waiter->wanted, waiter->serial);
+    }
 }
 
 AglWaiter *
