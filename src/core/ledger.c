@@ -244,9 +244,10 @@ has_new_waiter (const GPtrArray *before, const GPtrArray *now)
   return FALSE;
 }
 
-/* Whoever comes to hold a lock in a waiter's way, by waiting or by being let past, was looked at then;
- * whoever comes to stand before a waiter has ceased to wait for him; and a waiter who could have had what it
- * wants at once, from a lock of its holder's that shrank since, has everybody in its way anew. */
+/* Whoever comes to hold a lock in a waiter's way was looked at when he was let past, or stood before that
+ * waiter in the queue (which is why all are refreshed before one is let in). Whoever comes to stand before it
+ * has ceased to wait for its holder. And one that could have had what it wants at once, from a lock of its
+ * holder's that shrank since, has everybody in its way anew. */
 static gboolean
 gains_somebody (const AglBlockers *before, const AglBlockers *now)
 {
@@ -274,41 +275,35 @@ refresh_waiter (AglLedger *self, AglWaiter *waiter)
   replace_blockers (self, waiter, &found);
 }
 
-/* Makes the blockers of @link's waiter true; those before it are, @n_after come after it. */
-static void
-refresh_link (AglLedger *self, GList *link, guint n_after)
-{
-  AglWaiter *waiter = link->data;
-
-  if (!waiter->stale)
-    return;
-  waiter->stale = FALSE;
-  self->n_stale--;
-  refresh_waiter (self, waiter);
-  /* Whether those after it stand behind it hangs on whom it waits for. */
-  if (self->n_stale < n_after)
-    mark_overlapping (self, waiter->wanted, waiter->serial);
-}
-
 void
 agl_ledger_refresh (AglLedger *self)
 {
   guint n_after = self->waiters.length;
 
   for (GList *link = self->waiters.head; link != NULL && self->n_stale > 0; link = link->next)
-    refresh_link (self, link, --n_after);
+    {
+      AglWaiter *waiter = link->data;
+
+      n_after--;
+      if (!waiter->stale)
+        continue;
+      waiter->stale = FALSE;
+      self->n_stale--;
+      refresh_waiter (self, waiter);
+      /* Whether those after it stand behind it hangs on whom it waits for. */
+      if (self->n_stale < n_after)
+        mark_overlapping (self, waiter->wanted, waiter->serial);
+    }
 }
 
 AglWaiter *
 agl_ledger_take_due (AglLedger *self)
 {
-  guint n_after = self->waiters.length;
-
-  for (GList *link = self->waiters.head; link != NULL && self->n_stale + self->n_due > 0; link = link->next)
+  agl_ledger_refresh (self);
+  for (GList *link = self->waiters.head; link != NULL && self->n_due > 0; link = link->next)
     {
       AglWaiter *waiter = link->data;
 
-      refresh_link (self, link, --n_after);
       if (!waiter->due)
         continue;
       set_due (self, waiter, FALSE);

@@ -48,8 +48,7 @@ gboolean agl_ledger_align (AglLedger *self, AglWaiter *waiter);
 void agl_ledger_set_outsiders (AglLedger *self, AglWaiter *waiter, GPtrArray *outsiders);
 /* Those who wait for nobody but outsiders become due again. */
 void agl_ledger_look_again (AglLedger *self);
-/* The first one that is due, and is not any more now; no more of them are refreshed than that takes. NULL:
- * none, and all of them are. */
+/* Refreshes; the first one that is due then, and is not any more now. NULL: none. */
 AglWaiter *agl_ledger_take_due (AglLedger *self);
 
 guint agl_ledger_count_locks_of (const AglLedger *self, uid_t uid);
