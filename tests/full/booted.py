@@ -52,7 +52,7 @@ class Machine:
         with open(f"{self.root}.console", "ab") as console:
             self.nspawn = subprocess.Popen(
                 ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot", "--console=pipe",
-                 "--machine=agl-booted", "-D", self.root],
+                 "--private-network", "--machine=agl-booted", "-D", self.root],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, preexec_fn=die_with_parent,
                 env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"})
         self.init = until(self._find_init, "the machine's init")

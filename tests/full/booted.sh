@@ -25,16 +25,16 @@ mkdir -p "$work" || fail_early "no folder to work in"
 build_in "$work/build" --prefix=/usr --sysconfdir=/etc --localstatedir=/var -Dtests=false ||
     fail_early "the build failed"
 
-if [ ! -f "$work/base/.complete" ]; then
-    rm -rf "$work/base"
-    debootstrap --variant=minbase \
-        --include=systemd,systemd-sysv,libpam-systemd,dbus,dbus-broker,polkitd,libjson-glib-1.0-0,libglib2.0-bin \
-        bookworm "$work/base" "${AGENTCTL_LOCKS_MIRROR:-http://deb.debian.org/debian}" \
-        >"$work/debootstrap.log" 2>&1 || {
+# Kept for the next time, unless that needs something else.
+include=systemd,systemd-sysv,libpam-systemd,dbus,dbus-broker,polkitd,procps,libjson-glib-1.0-0,libglib2.0-bin
+if [ "$(cat "$work/base.is" 2>/dev/null)" != "$include" ]; then
+    rm -rf "$work/base" "$work/base.is"
+    debootstrap --variant=minbase --include="$include" bookworm "$work/base" \
+        "${AGENTCTL_LOCKS_MIRROR:-http://deb.debian.org/debian}" >"$work/debootstrap.log" 2>&1 || {
         cat "$work/debootstrap.log" >&2
         fail_early "debootstrap failed"
     }
-    touch "$work/base/.complete"
+    echo "$include" >"$work/base.is"
 fi
 
 exec /usr/bin/python3 "$SOURCE/tests/full/booted.py" "$work"
