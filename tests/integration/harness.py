@@ -721,6 +721,12 @@ class Wire:
         self.line()
         self.send(b"BEGIN\r\n")
 
+    def hang_up(self):
+        """Says that no more will come, and waits until the other end has drawn its conclusions."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+        self.closed()
+
     def closed(self):
         """Waits for the other end to hang up, whatever it says before."""
         try:
