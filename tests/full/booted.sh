@@ -26,7 +26,7 @@ build_in "$work/build" --prefix=/usr --sysconfdir=/etc --localstatedir=/var -Dte
     fail_early "the build failed"
 
 # Kept for the next time, unless that needs something else.
-include=systemd,systemd-sysv,libpam-systemd,dbus,dbus-broker,polkitd,procps,libjson-glib-1.0-0,libglib2.0-bin
+include=systemd,systemd-sysv,libpam-systemd,dbus,dbus-user-session,dbus-broker,polkitd,procps,libjson-glib-1.0-0,libglib2.0-bin
 if [ "$(cat "$work/base.is" 2>/dev/null)" != "$include" ]; then
     rm -rf "$work/base" "$work/base.is"
     debootstrap --variant=minbase --include="$include" bookworm "$work/base" \
