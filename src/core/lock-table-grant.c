@@ -129,7 +129,7 @@ grant_own (AglLockTable *self,
            AglGrant *grant,
            GError **error)
 {
-  g_autoptr (AglLock) keep = agl_lock_ref (own);
+  g_autoptr (AglLock) G_GNUC_UNUSED keep = agl_lock_ref (own);
   g_autoptr (AglLock) before = agl_lock_dup (own);
   g_autoptr (AglLock) after = agl_lock_dup (own);
   AglChange what = refresh_facts (after, draft);
@@ -225,7 +225,7 @@ agl_lock_table_transfer (AglLockTable *self,
                          AglCwd cwd,
                          GError **error)
 {
-  g_autoptr (AglLock) keep = agl_lock_ref (lock);
+  g_autoptr (AglLock) G_GNUC_UNUSED keep = agl_lock_ref (lock);
   g_autoptr (AglLock) before = agl_lock_dup (lock);
   gboolean moves = !agl_lock_is_held_by (lock, holder);
   AglChange what = 0;

@@ -64,10 +64,8 @@ advance (AglLockTable *self)
 {
   for (;;)
     {
-      AglWaiter *waiter;
+      AglWaiter *waiter = agl_ledger_take_due (&self->ledger);
 
-      agl_ledger_refresh (&self->ledger);
-      waiter = agl_ledger_take_due (&self->ledger);
       if (waiter != NULL)
         try_waiter (self, waiter);
       else if (!self->ledger.suspicious)

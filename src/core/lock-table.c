@@ -211,7 +211,7 @@ agl_lock_table_restore (AglLockTable *self, AglLock *lock)
 void
 agl_lock_table_set_directory (AglLockTable *self, AglLock *lock, AglDirectory *directory)
 {
-  g_autoptr (AglLock) keep = agl_lock_ref (lock);
+  g_autoptr (AglLock) G_GNUC_UNUSED keep = agl_lock_ref (lock);
 
   g_return_if_fail (agl_ledger_has_lock (&self->ledger, lock));
 
@@ -225,7 +225,7 @@ agl_lock_table_set_directory (AglLockTable *self, AglLock *lock, AglDirectory *d
 void
 agl_lock_table_set_holder (AglLockTable *self, AglLock *lock, AglProcess *holder)
 {
-  g_autoptr (AglLock) keep = agl_lock_ref (lock);
+  g_autoptr (AglLock) G_GNUC_UNUSED keep = agl_lock_ref (lock);
 
   g_return_if_fail (agl_ledger_has_lock (&self->ledger, lock));
 

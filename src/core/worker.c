@@ -11,7 +11,7 @@
 /* Of one user: one may hang on a dead mount while another still does that user's work. */
 #define MAX_RUNNING_PER_USER 2
 /* Beyond this a user's program asks faster than its filesystem answers. */
-#define MAX_QUEUED_PER_USER  32
+#define MAX_QUEUED_PER_USER  1024
 #define DEFAULT_TIMEOUT_MSEC 10000
 
 typedef struct

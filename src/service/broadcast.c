@@ -3,7 +3,84 @@
 
 #include "common/names.h"
 #include "service/lock-facts.h"
+#include "service/locks-object.h"
 #include "service/socket-door.h"
+
+/* Kept for a bus that has not answered yet: at about a kilobyte each no more than a burst is worth. */
+#define MAX_UNHEARD 10000
+
+typedef struct
+{
+  const char *signal; /* static */
+  GVariant *parameters;
+} Unheard;
+
+static void
+unheard_free (gpointer data)
+{
+  Unheard *unheard = data;
+
+  g_variant_unref (unheard->parameters);
+  g_free (unheard);
+}
+
+static gboolean
+is_bus (GDBusConnection *connection)
+{
+  return agl_socket_door_get_peer (connection) == NULL;
+}
+
+static void
+emit (GDBusConnection *connection, const char *signal, GVariant *parameters)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!g_dbus_connection_emit_signal (connection, NULL, AGL_OBJECT_PATH, AGL_INTERFACE, signal, parameters,
+                                      &error))
+    g_debug ("%s is not told on a connection that closed: %s", signal, error->message);
+}
+
+void
+agl_broadcast_hold (AglService *service)
+{
+  if (service->unheard == NULL)
+    service->unheard = g_queue_new ();
+}
+
+void
+agl_broadcast_drop_held (AglService *service)
+{
+  if (service->unheard != NULL)
+    g_queue_free_full (g_steal_pointer (&service->unheard), unheard_free);
+}
+
+void
+agl_broadcast_let_go (AglService *service)
+{
+  GList *connections;
+
+  if (service->unheard == NULL)
+    return;
+  connections = g_dbus_interface_skeleton_get_connections (G_DBUS_INTERFACE_SKELETON (service->object));
+  for (GList *each = connections; each != NULL; each = each->next)
+    for (GList *l = service->unheard->head; is_bus (each->data) && l != NULL; l = l->next)
+      emit (each->data, ((Unheard *)l->data)->signal, ((Unheard *)l->data)->parameters);
+  g_list_free_full (connections, g_object_unref);
+  agl_broadcast_drop_held (service);
+  agl_locks_object_announced (service);
+}
+
+static void
+keep (AglService *service, const char *signal, GVariant *parameters)
+{
+  Unheard *unheard = g_new0 (Unheard, 1);
+
+  unheard->signal = signal;
+  unheard->parameters = g_variant_ref (parameters);
+  g_queue_push_tail (service->unheard, unheard);
+  if (service->unheard->length >= MAX_UNHEARD)
+    agl_broadcast_let_go (service);
+}
 
 /* On the bus of the whole machine anybody listens; on a direct socket it is known who does; on a user's own
  * service everybody is that user, or root. */
@@ -30,15 +107,22 @@ broadcast (AglService *service, const AglLock *lock, const char *signal, MakePar
   for (GList *each = connections; each != NULL; each = each->next)
     {
       gboolean with_texts = may_hear_texts (service, each->data, lock);
-      g_autoptr (GError) error = NULL;
+
+      if (is_bus (each->data) && service->unheard != NULL)
+        continue;
+      if (parameters[with_texts] == NULL)
+        parameters[with_texts] = g_variant_ref_sink (make (lock, detail, with_texts));
+      emit (each->data, signal, parameters[with_texts]);
+      if (!is_bus (each->data))
+        agl_socket_door_check_backlog (each->data);
+    }
+  if (service->unheard != NULL)
+    {
+      gboolean with_texts = service->scope == AGL_SCOPE_USER;
 
       if (parameters[with_texts] == NULL)
         parameters[with_texts] = g_variant_ref_sink (make (lock, detail, with_texts));
-      if (!g_dbus_connection_emit_signal (each->data, NULL, AGL_OBJECT_PATH, AGL_INTERFACE, signal,
-                                          parameters[with_texts], &error))
-        g_debug ("%s is not told on a connection that closed: %s", signal, error->message);
-      if (agl_socket_door_get_peer (each->data) != NULL)
-        agl_socket_door_check_backlog (each->data);
+      keep (service, signal, parameters[with_texts]);
     }
   g_clear_pointer (&parameters[FALSE], g_variant_unref);
   g_clear_pointer (&parameters[TRUE], g_variant_unref);

@@ -4,6 +4,14 @@
 
 /* Tells everybody what happens to locks: on every connection that the object is exported on, once, and with
  * the free texts only where all who can listen may read them. */
+/* Until the name is ours on the bus nobody who listens to it hears anything, though direct sockets serve and
+ * holders die already. From hold until let_go, signals for the bus are kept, in order: bounded, so that a bus
+ * that never answers costs little. An end that is kept is not forgotten on disk. */
+void agl_broadcast_hold (AglService *service);
+void agl_broadcast_let_go (AglService *service);
+/* Without telling anybody: the service stops, and the next one tells the ends. */
+void agl_broadcast_drop_held (AglService *service);
+
 void agl_broadcast_acquired (AglService *service, AglLock *lock);
 void agl_broadcast_released (AglService *service, AglLock *lock, AglReleaseReason reason);
 void agl_broadcast_changed (AglService *service, AglLock *lock, AglChange what);

@@ -7,6 +7,9 @@
 #define FIRST_RETRY_MSEC 100
 #define LAST_RETRY_MSEC  10000
 
+/* A bus that answers does so within milliseconds; one that hangs is not waited for with the first news. */
+#define SETTLE_MSEC 5000
+
 struct _AglBusDoor
 {
   AglService *service;
@@ -17,6 +20,7 @@ struct _AglBusDoor
   GCancellable *cancellable;
   GDBusConnection *connection; /* NULL while there is none */
   guint name;
+  guint patience; /* until settled is called anyway */
   guint retry;
   guint retry_msec;
 };
@@ -28,8 +32,19 @@ settle (AglBusDoor *self)
 {
   AglBusDoorSettledFunc settled = g_steal_pointer (&self->settled);
 
+  g_clear_handle_id (&self->patience, g_source_remove);
   if (settled != NULL)
     settled (self->user_data);
+}
+
+static gboolean
+on_patience_over (gpointer user_data)
+{
+  AglBusDoor *self = user_data;
+
+  self->patience = 0;
+  settle (self);
+  return G_SOURCE_REMOVE;
 }
 
 static gboolean
@@ -171,6 +186,7 @@ agl_bus_door_new (AglService *service, gboolean replace, AglBusDoorSettledFunc s
   self->user_data = user_data;
   self->cancellable = g_cancellable_new ();
   self->retry_msec = FIRST_RETRY_MSEC;
+  self->patience = g_timeout_add (SETTLE_MSEC, on_patience_over, self);
   connect_to_bus (self);
   return self;
 }
@@ -181,6 +197,7 @@ agl_bus_door_free (AglBusDoor *self)
   self->settled = NULL;
   g_cancellable_cancel (self->cancellable);
   g_clear_handle_id (&self->retry, g_source_remove);
+  g_clear_handle_id (&self->patience, g_source_remove);
   disconnect (self);
   g_object_unref (self->cancellable);
   g_free (self->address);

@@ -7,6 +7,7 @@
 
 #include "common/names.h"
 #include "config.h"
+#include "service/broadcast.h"
 #include "service/bus-door.h"
 #include "service/instance.h"
 #include "service/locks-object.h"
@@ -14,8 +15,12 @@
 #include "service/notify.h"
 #include "service/socket-door.h"
 
-/* Of one user on the direct socket: each agent, applet and shell prompt has one for a moment or for long. */
-#define MAX_CONNECTIONS_PER_USER 512
+/* Of one user on the direct socket: each agent, applet and shell prompt has one for a moment, each waiter one
+ * for long. */
+#define SPARE_CONNECTIONS_PER_USER 512
+
+/* Calls under way on one connection, besides its waits. */
+#define SPARE_PENDING_CALLS 128
 
 /* Towards a reader of signals that does not read: a burst of a few thousand locks fits, an absent reader does
  * not. */
@@ -111,8 +116,10 @@ open_socket (AglDaemon *self, const char *address, GError **error)
 {
   const AglDoorPolicy policy = {
     .everybody = self->service.scope == AGL_SCOPE_SYSTEM,
-    .max_connections_per_user = MAX_CONNECTIONS_PER_USER,
+    .max_connections_per_user =
+        self->service.settings.keeper.max_waiters_per_user + SPARE_CONNECTIONS_PER_USER,
     .max_queued_messages = MAX_QUEUED_MESSAGES,
+    .max_pending_calls = 2 * self->service.settings.keeper.max_waiters_per_user + SPARE_PENDING_CALLS,
   };
   AglSocketDoor *door = agl_socket_door_new (address, policy.everybody ? 0666 : 0600, &policy, on_opened,
                                              on_closed, self, error);
@@ -165,7 +172,7 @@ on_bus_settled (gpointer user_data)
 {
   AglDaemon *self = user_data;
 
-  agl_keeper_announce_restored (self->service.keeper);
+  agl_broadcast_let_go (&self->service);
 }
 
 /* Every holder takes a descriptor, and the soft limit is meant for programs that use select(2). */
@@ -229,8 +236,10 @@ agl_daemon_new (const AglDaemonOptions *options, GMainLoop *loop, GError **error
     return NULL;
   if (!options->no_bus)
     self->bus = agl_bus_door_new (&self->service, options->replace, on_bus_settled, self);
-  if (self->bus == NULL)
-    on_bus_settled (self);
+  if (self->bus != NULL)
+    agl_broadcast_hold (&self->service);
+  /* Before anything new, which comes in the main loop. */
+  agl_keeper_announce_restored (self->service.keeper);
   if (self->idle_exit_sec > 0)
     {
       self->idle_since_usec = g_get_monotonic_time ();

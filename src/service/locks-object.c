@@ -208,7 +208,7 @@ flush_some (AglLocksObject *self)
   GList *connections;
   Flush *flush;
 
-  if (self->flushing || self->unannounced->len == 0)
+  if (self->flushing || self->unannounced->len == 0 || self->service->unheard != NULL)
     return;
   connections = g_dbus_interface_skeleton_get_connections (G_DBUS_INTERFACE_SKELETON (self));
   flush = g_new0 (Flush, 1);
@@ -250,6 +250,12 @@ on_counts (gpointer user_data)
   agl_dbus_locks_set_waiter_count (service->object, agl_lock_table_count_waiters (table));
 }
 
+void
+agl_locks_object_announced (AglService *service)
+{
+  flush_some (AGL_LOCKS_OBJECT (service->object));
+}
+
 const AglKeeperHooks agl_locks_object_hooks = {
   .acquired = on_acquired,
   .released = on_released,
@@ -264,6 +270,10 @@ agl_locks_object_flush (AglService *service)
       g_dbus_interface_skeleton_get_connections (G_DBUS_INTERFACE_SKELETON (service->object));
   AglLocksObject *self = AGL_LOCKS_OBJECT (service->object);
 
+  /* What the bus was not told yet stays on disk for the next service to tell. */
+  if (service->unheard != NULL)
+    g_array_set_size (self->unannounced, 0);
+  agl_broadcast_drop_held (service);
   for (GList *each = connections; each != NULL; each = each->next)
     if (agl_socket_door_get_peer (each->data) == NULL)
       g_dbus_connection_flush_sync (each->data, NULL, NULL);

@@ -12,6 +12,9 @@ void agl_locks_object_free (AglService *service);
 /* The keeper's hooks; user_data is the AglService. */
 extern const AglKeeperHooks agl_locks_object_hooks;
 
+/* What was held back has been broadcast: it is forgotten on disk once it has left this process. */
+void agl_locks_object_announced (AglService *service);
+
 /* Waits until what was announced has left this process: for a clean stop. Blocks; not for the main loop. */
 void agl_locks_object_flush (AglService *service);
 

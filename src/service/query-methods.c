@@ -5,6 +5,7 @@
 #include "service/lock-facts.h"
 #include "service/locks-object.h"
 #include "service/options.h"
+#include "service/socket-door.h"
 
 #include <string.h>
 
@@ -128,6 +129,20 @@ parse_list (AglCall *call, Filter *filter, GError **error)
   return TRUE;
 }
 
+/* A list may be long: who asks for many of them and reads none would have us keep them all. */
+#define MAX_UNREAD_MESSAGES 64
+
+static gboolean
+reads_its_replies (AglCall *call, GError **error)
+{
+  if (agl_socket_door_get_backlog (call->caller->connection) <= MAX_UNREAD_MESSAGES)
+    return TRUE;
+  g_set_error (error, AGL_ERROR, AGL_ERROR_LIMIT_EXCEEDED,
+               "More than %d messages to this connection are unread; read them before asking for a list",
+               MAX_UNREAD_MESSAGES);
+  return FALSE;
+}
+
 void
 agl_list_method (AglCall *call)
 {
@@ -137,7 +152,7 @@ agl_list_method (AglCall *call)
 
   call->data = filter;
   call->free_data = filter_free;
-  if (!parse_list (call, filter, &error))
+  if (!reads_its_replies (call, &error) || !parse_list (call, filter, &error))
     {
       agl_call_fail (call, g_steal_pointer (&error), AGL_CALL_FINAL);
       return;

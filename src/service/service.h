@@ -20,6 +20,7 @@ typedef struct
   AglAuthority *authority;
   AglDBusLocks *object; /* the generated skeleton, exported on every connection */
   gboolean impersonate; /* permissions are judged as the caller */
+  GQueue *unheard;      /* signals that wait for the bus, see broadcast.h; NULL: none has to */
   guint n_calls;        /* under way, of all callers */
   guint64 activity;     /* grows with every call and connection */
 } AglService;

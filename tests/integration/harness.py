@@ -266,10 +266,12 @@ class Agent:
     """A process with a working directory (agent.c). Its connection 0 is made through the test's door."""
 
     def __init__(self, case, cwd, connect=True, uid=None, door=None, program=None, before_exec=None,
-                 gid=None, groups=()):
+                 gid=None, groups=(), arguments=()):
         self.case, self.door = case, door or case.door
         self.answers, self.closed, self._next, self._buffer = {}, False, 1, b""
-        argv = [program or os.path.join(BUILD, "tests", "integration", "test-agent")]
+        argv = program if isinstance(program, list) else [
+            program or os.path.join(BUILD, "tests", "integration", "test-agent")]
+        argv = [*argv, *arguments]
         user = {} if uid is None else {"user": uid, "group": uid if gid is None else gid,
                                              "extra_groups": list(groups)}
 
@@ -719,6 +721,12 @@ class Wire:
         self.send(b"NEGOTIATE_UNIX_FD\r\n")
         self.line()
         self.send(b"BEGIN\r\n")
+
+    def hang_up(self):
+        """Says that no more will come, and waits until the other end has drawn its conclusions."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+        self.closed()
 
     def closed(self):
         """Waits for the other end to hang up, whatever it says before."""

@@ -306,7 +306,7 @@ test_broken (void)
   char *folder = make_folder ();
   g_autofree char *fifo = g_build_filename (folder, "fifo.conf", NULL);
   g_autofree char *dangling = g_build_filename (folder, "dangling.conf", NULL);
-  g_autofree char *nested = make_subfolder (folder, "nested.conf");
+  g_autofree G_GNUC_UNUSED char *nested = make_subfolder (folder, "nested.conf");
   g_autofree char *large = g_strnfill (65537, '#');
   g_autoptr (AglAgentCatalog) catalog = NULL;
 

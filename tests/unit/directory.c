@@ -61,7 +61,8 @@ test_root (void)
 static void
 test_deep (Folder *folder, gconstpointer data)
 {
-  g_autoptr (AglSubject) subject = agl_subject_new (NULL, geteuid (), getegid (), NULL, 0, FALSE);
+  g_autoptr (AglSubject) G_GNUC_UNUSED subject =
+      agl_subject_new (NULL, geteuid (), getegid (), NULL, 0, FALSE);
   g_autoptr (AglDirectory) base = find (folder->base);
   g_autoptr (GString) path = g_string_new (folder->base);
   int fd = open (folder->base, O_PATH | O_DIRECTORY | O_CLOEXEC);

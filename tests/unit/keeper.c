@@ -524,6 +524,33 @@ test_ends_of_a_wait (StoreFixture *stored, gconstpointer unused)
   tear_down ();
 }
 
+static gboolean
+is_not_wanted (gpointer client)
+{
+  return FALSE;
+}
+
+static void
+test_a_turn_of_one_who_hung_up_goes_to_the_next (StoreFixture *stored, gconstpointer unused)
+{
+  g_auto (Answer) first = { 0 }, second = { 0 };
+  AglRequest *request;
+  pid_t holder;
+
+  set_up (stored, 60000);
+  holder = start_holder ();
+  acquire (holder, world->inside);
+  request = request_for (start_holder (), world->inside);
+  request->is_wanted = is_not_wanted;
+  wait_for (request, &first);
+  wait_for (request_for (start_holder (), world->inside), &second);
+  kill_holder (holder);
+  wait_until_told ("released 1 exited; refused; answered; acquired 2; ");
+  g_assert_error (first.error, AGL_ERROR, AGL_ERROR_CANCELLED);
+  g_assert_cmpuint (second.id, ==, 2);
+  tear_down ();
+}
+
 static void
 test_a_waiter_that_leaves (StoreFixture *stored, gconstpointer unused)
 {
@@ -738,6 +765,7 @@ main (int argc, char **argv)
   ADD ("a-turn-comes-with-a-death", test_a_turn_comes_with_a_death);
   ADD ("a-turn-that-cannot-be-saved-goes-to-the-next", test_a_turn_that_cannot_be_saved_goes_to_the_next);
   ADD ("ends-of-a-wait", test_ends_of_a_wait);
+  ADD ("a-turn-of-one-who-hung-up-goes-to-the-next", test_a_turn_of_one_who_hung_up_goes_to_the_next);
   ADD ("a-waiter-that-leaves", test_a_waiter_that_leaves);
   ADD ("a-stop-releases-nothing-and-tells-who-waits", test_a_stop_releases_nothing_and_tells_who_waits);
   ADD ("a-restart", test_a_restart);

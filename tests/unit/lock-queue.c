@@ -234,6 +234,25 @@ test_no_circle_through_an_outsider (void)
   assert_told (&world, "released 2 released\nended 2 by Deadlock\nqueue\n");
 }
 
+/* The unregistered agent itself comes to wait for him who waits for it. */
+static void
+test_an_outsider_closes_no_circle (void)
+{
+  g_auto (World) world = { 0 };
+  g_autoptr (AglRequest) request = make_request ("/9", &a, 1000, X, AGL_CONFLICT_WAIT);
+  AglLock *lock;
+  AglWaiter *waiter;
+
+  world_init (&world);
+  request->detect_agents = TRUE;
+  assert_granted (&world, "/1", &a, X, AGL_CONFLICT_FAIL);
+  world.outsider = &b;
+  g_assert_cmpint (agl_lock_table_acquire (world.table, request, &lock, &waiter, NULL, NULL), ==,
+                   AGL_OUTCOME_WAITING);
+  assert_refused (&world, "/1", &b, X, AGL_CONFLICT_WAIT, AGL_ERROR_DEADLOCK);
+  assert_waits (&world, "/1", &c, X);
+}
+
 /* --- unregistered agents --- */
 
 static void
@@ -332,6 +351,7 @@ main (int argc, char **argv)
   g_test_add_func ("/lock-queue/a-ring-of-five", test_a_ring_of_five);
   g_test_add_func ("/lock-queue/no-circle-by-going-ahead", test_no_circle_by_going_ahead);
   g_test_add_func ("/lock-queue/no-circle-through-an-outsider", test_no_circle_through_an_outsider);
+  g_test_add_func ("/lock-queue/an-outsider-closes-no-circle", test_an_outsider_closes_no_circle);
   g_test_add_func ("/lock-queue/outsiders", test_outsiders);
   g_test_add_func ("/lock-queue/not-to-be-told", test_not_to_be_told);
   result = g_test_run ();

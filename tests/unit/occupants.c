@@ -124,7 +124,7 @@ test_container (void)
   g_autoptr (Scene) scene = scene_new ();
   g_autofree char *mount_point = make_subfolder (scene->folder, "mount");
   pid_t here = run_in_container (scene, mount_point);
-  g_autofree char *below = make_subfolder (scene->work, "sub");
+  g_autofree G_GNUC_UNUSED char *below = make_subfolder (scene->work, "sub");
   pid_t there = run_in_container (scene, mount_point);
   pid_t outside = run_program ((Program){ .path = scene->claude, .cwd = mount_point });
   g_autoptr (GPtrArray) occupants = find (scene->work, AGL_PATIENCE_NONE);
@@ -352,7 +352,9 @@ look_at_stopped_server (int tell_fd)
 static void
 test_stopped_server (void)
 {
-  run_child (look_at_stopped_server);
+  /* Others may not open the device everywhere. */
+  if (geteuid () == 0)
+    run_child (look_at_stopped_server);
 }
 
 static void

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: MIT
+"""A filesystem whose server does not answer: only the calls that name it wait, and not for ever."""
+import contextlib
+import os
+import signal
+import subprocess
+
+import harness
+from harness import until
+
+# As in src/core/worker.c; the main thread and GDBus's own besides.
+MAX_WORKERS = 8
+OTHERS = harness.NOBODY
+
+
+class Mount:
+    def __init__(self, case, path):
+        self.path = path
+        self.process = subprocess.Popen(
+            [os.path.join(harness.BUILD, "tests", "integration", "test-slow-mount"), path], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, preexec_fn=harness._die_with_parent)
+        case.addCleanup(self.end)
+        case.assertEqual(self.process.stdout.readline(), b"mounted\n")
+
+    def order(self, word):
+        self.process.stdin.write(word + b"\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == word + b"\n"
+
+    def stall(self):
+        self.order(b"stall")
+
+    def go_on(self):
+        self.order(b"go")
+
+    def end(self):
+        """Whoever waits for it gets an error."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+        harness._libc.umount2(os.fsencode(self.path), harness._MNT_DETACH)
+
+
+class Case(harness.Case):
+    door = "direct"
+    config = {"DetectAgents": "true"}
+
+    def setUp(self):
+        super().setUp()
+        self.mount = Mount(self, self.directory("slow"))
+        self.slow = f"{self.mount.path}/project"
+
+    def threads(self):
+        return len(os.listdir(f"/proc/{self.service.process.pid}/task"))
+
+    def processor_time(self):
+        with open(f"/proc/{self.service.process.pid}/stat", encoding="ascii", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    def everything_works(self, *stuck):
+        """Each method, for others, and deaths; and the stuck calls have not ended meanwhile."""
+        place = self.directory("quick")
+        agent, lock = self.holder(place)
+        other = self.agent(place)
+        self.refused("Held", other.acquire, place)
+        waiting = other.begin_acquire(place, conflict="wait", ticket="t")
+        until(lambda: self.me.get("WaiterCount") >= 1, "the waiter")
+        self.assertEqual([held["id"] for held in self.me.list(directory=place)], [lock])
+        self.assertEqual(self.me.check(place)[0], False)
+        self.assertIn(agent.pid, [there["pid"] for there in self.me.call("Occupants", place)[0]])
+        self.assertEqual(other.call("Cancel", "t"), (True,))
+        self.refused("Cancelled", waiting.value)
+        heir = self.agent(place)
+        agent.call("Transfer", lock, harness.options(pid=heir.pid))
+        heir.die()
+        self.me.wait_released(lock, "exited")
+        claim = self.me.acquire(place, manual=True)
+        self.assertEqual(self.me.release(id=claim), 1)
+        for call in stuck:
+            self.assertFalse(call.done(), "it was to be stuck")
+
+
+class OneCall(Case):
+    def test_it_works_while_the_server_does(self):
+        agent, lock = self.holder(self.slow)
+        self.assertEqual(self.me.lock(lock)["directory"], self.slow)
+        self.rounds_pass()
+        self.assertEqual(self.me.lock(lock)["cwd"], "inside")
+        agent.chdir("/")
+        self.me.wait_released(lock, "left")
+
+    def stuck_calls(self):
+        """What names the directory, in each method that takes one."""
+        agents = [self.agent("/") for _ in range(5)]
+        return [agents[0].begin_acquire(self.slow, manual=True), agents[1].begin_call("Check", self.slow),
+                agents[2].begin_call("Occupants", self.slow),
+                agents[3].begin_call("Release", self.slow, harness.options()),
+                agents[4].begin_call("List", harness.options(under=self.slow))]
+
+    def test_others_are_served_and_it_ends_in_an_error(self):
+        self.mount.stall()
+        for call in (lambda agent: agent.begin_acquire(self.slow, manual=True),
+                     lambda agent: agent.begin_call("Check", self.slow)):
+            stuck = call(self.agent("/"))
+            self.everything_works(stuck)
+            error = self.refused("Unavailable", stuck.value)
+            self.assertIn("does not respond", error.message)
+        self.assertEqual(self.me.list(), [])
+        self.mount.go_on()
+        agent = self.agent("/")
+        lock = agent.acquire(self.slow, manual=True)
+        self.assertEqual(self.me.lock(lock)["directory"], self.slow)
+
+    def test_each_method_ends(self):
+        """Two hang, the others wait for their turn; all end within the time of one."""
+        self.mount.stall()
+        stuck = self.stuck_calls()
+        self.everything_works()
+        for number, call in enumerate(stuck):
+            try:
+                value = call.value()
+            except harness.Refused as error:
+                self.assertIn(error.name, ("Unavailable", "InvalidDirectory"), error.message)
+            else:
+                # These know without the filesystem: by what is in the table, and what /proc says.
+                self.assertIn(number, (2, 4), value)
+        self.mount.go_on()
+        for call in self.stuck_calls():
+            with contextlib.suppress(harness.Refused):
+                call.value()
+
+    def test_it_goes_on_where_it_was(self):
+        """The server is back before the time is up."""
+        self.mount.stall()
+        agent = self.agent("/")
+        stuck = agent.begin_acquire(self.slow, manual=True)
+        self.everything_works(stuck)
+        self.mount.go_on()
+        lock = stuck.value()[0]
+        self.assertEqual(self.me.lock(lock)["directory"], self.slow)
+
+    def test_whoever_hangs_up_gets_nothing(self):
+        self.mount.stall()
+        agent = self.agent("/")
+        agent.begin_acquire(self.slow, manual=True)
+        self.everything_works()
+        agent.die()
+        self.mount.go_on()
+        # Its turn was before this one's.
+        second = self.agent("/")
+        lock = second.acquire(f"{self.mount.path}/other", manual=True)
+        self.assertEqual([held["id"] for held in self.me.list()], [lock])
+
+    def test_a_stop_does_not_wait_for_it(self):
+        self.mount.stall()
+        stuck = self.agent("/").begin_acquire(self.slow, manual=True)
+        self.everything_works(stuck)
+        self.service.stop()
+        self.assertRaises(harness.Refused, stuck.value)
+
+
+class Holders(Case):
+    def test_a_holder_on_it_keeps_its_lock(self):
+        agent, lock = self.holder(self.slow)
+        sleeper, other = self.holder(f"{self.mount.path}/other", follow_cwd=False)
+        claim = self.me.acquire(f"{self.mount.path}/third", manual=True)
+        self.mount.stall()
+        # Rounds ask, get no answer, and are told so.
+        self.everything_works()
+        until(lambda: self.me.lock(lock)["cwd"] in ("unknown", "inside"), "a round")
+        self.assertEqual([held["id"] for held in self.me.list()], [lock, other, claim])
+
+        # It goes to where nothing can be seen of it.
+        changed = len(self.me.signals)
+        agent.begin("chdir", f"{self.mount.path}/elsewhere")
+        self.rounds_pass()
+        self.assertIsNotNone(self.me.lock(lock))
+        self.assertEqual([s for s in self.me.signals[changed:] if s.id == lock and s.name == "LockReleased"], [])
+        self.mount.go_on()
+        self.me.wait_released(lock, "left")
+
+        # Deaths are noticed there, too.
+        self.mount.stall()
+        sleeper.kill()
+        self.me.wait_released(other, "exited")
+        self.mount.go_on()
+        self.assertEqual(self.me.release(id=claim), 1)
+
+    def test_unknown_while_nothing_can_be_seen(self):
+        """Moved to another directory of the mount before the server stopped, between two rounds."""
+        self.service.configure(CwdCheckSec=3600, CwdGraceSec=0)
+        self.service.process.send_signal(signal.SIGHUP)
+        until(lambda: "Reloaded" in self.service.log(), "the new configuration")
+        agent, lock = self.holder(self.slow)
+        agent.chdir(f"{self.mount.path}/elsewhere")
+        self.mount.stall()
+        self.service.configure(CwdCheckSec=0.1, CwdGraceSec=0)
+        self.service.process.send_signal(signal.SIGHUP)
+        self.me.wait_signal("LockChanged", lock, lambda s: s.changed.get("cwd") == "unknown")
+        self.assertEqual(self.me.lock(lock)["cwd"], "unknown")
+        self.rounds_pass()
+        self.assertEqual(self.me.lock(lock)["cwd"], "unknown")
+        self.mount.go_on()
+        self.me.wait_released(lock, "left")
+
+    def test_a_restart_while_it_does_not_answer(self):
+        agent, lock = self.holder(self.slow)
+        claim = self.me.acquire(f"{self.mount.path}/third", manual=True)
+        self.mount.stall()
+        self.service.kill()
+        self.service.start()
+        self.me = self.client()
+        self.everything_works()
+        self.assertEqual([held["id"] for held in self.me.list()], [lock, claim])
+        self.mount.go_on()
+        until(lambda: self.me.lock(lock)["cwd"] == "inside", "a look at where it is")
+        agent.kill()
+        self.me.wait_released(lock, "exited")
+
+
+class Many(Case):
+    def test_threads_are_bounded(self):
+        before = self.threads()
+        self.mount.stall()
+        callers = [self.agent("/") for _ in range(5)]
+        stuck = [caller.begin_acquire(f"{self.slow}-{number}-{call}", manual=True)
+                 for number, caller in enumerate(callers) for call in range(20)]
+        most = 0
+
+        def all_ended():
+            nonlocal most
+            most = max(most, self.threads())
+            return all(call.done() for call in stuck)
+        self.everything_works()
+        until(all_ended, "the end of all calls")
+        self.assertLessEqual(most, before + MAX_WORKERS)
+        self.assertGreater(most, 1)
+        for call in stuck:
+            self.assertIn(self.assertRaises_(call), ("Unavailable", "LimitExceeded"))
+        spent = self.processor_time()
+        self.rounds_pass()
+        self.assertLess(self.processor_time() - spent, 5 * os.sysconf("SC_CLK_TCK"))
+        self.mount.go_on()
+        until(lambda: self.threads() <= before, "the threads' end")
+        self.assertEqual(self.me.list(), [])
+
+    def assertRaises_(self, call):
+        try:
+            value = call.value()
+        except harness.Refused as error:
+            return error.name
+        return self.fail(f"it should not have worked: {value}")
+
+
+class Users(Case):
+    """One user's stuck calls are not another's. As root: there must be several users."""
+
+    def setUp(self):
+        self.autostart = False
+        super().setUp()
+        os.chmod(self.service.runtime, 0o755)
+        command = self.service.command
+        self.service.command = lambda *more: [word if word != "--user" else "--system"
+                                              for word in command(*more)]
+        self.service.arguments.append("--no-bus")
+        self.service.start()
+        self.me = self.client()
+
+    def test_one_user_does_not_starve_another(self):
+        good = Mount(self, self.directory("good"))
+        self.mount.stall()
+        callers = [self.agent("/", uid=OTHERS) for _ in range(5)]
+        stuck = [caller.begin_acquire(f"{self.slow}-{number}-{call}", manual=True)
+                 for number, caller in enumerate(callers) for call in range(20)]
+        self.everything_works()
+        # What needs a thread as well.
+        agent = self.agent("/", uid=OTHERS - 1)
+        lock = agent.acquire(f"{good.path}/project", manual=True)
+        self.assertEqual(self.me.lock(lock)["uid"], OTHERS - 1)
+        # (The filesystem that answers needs one, for it asks a server.)
+        self.assertTrue(any(not call.done() for call in stuck), "they were to be stuck meanwhile")
+        until(lambda: all(call.done() for call in stuck), "the end of all calls")
+        for call in stuck:
+            self.assertRaises(harness.Refused, call.value)
+        self.assertEqual([held["id"] for held in self.me.list()], [lock])
+
+
+if __name__ == "__main__":
+    harness.have_mounts_of_our_own()
+    harness.main()
