@@ -112,14 +112,30 @@ on_commit (AglLock *lock, GPtrArray *superseded, gpointer user_data, GError **er
   return TRUE;
 }
 
-static gboolean
-holds_there (pid_t pid, gpointer user_data)
+/* Who holds a directory, and who waits for it: the queue sees to it that those take turns. */
+typedef struct
 {
-  const GPtrArray *locks = user_data;
+  AglDirectory *directory;
+  GPtrArray *locks;   /* AglLock, there */
+  GPtrArray *waiters; /* AglWaiter, anywhere */
+} Registered;
 
-  for (guint i = 0; i < locks->len; i++)
-    if (((AglLock *)g_ptr_array_index (locks, i))->token.pid == pid)
+static gboolean
+is_registered (pid_t pid, gpointer user_data)
+{
+  const Registered *there = user_data;
+
+  for (guint i = 0; i < there->locks->len; i++)
+    if (((AglLock *)g_ptr_array_index (there->locks, i))->token.pid == pid)
       return TRUE;
+  for (guint i = 0; i < there->waiters->len; i++)
+    {
+      const AglRequest *request = agl_waiter_get_request (g_ptr_array_index (there->waiters, i));
+
+      if (request->holder != NULL && agl_process_get_pid (request->holder) == pid
+          && agl_directory_equal (request->directory, there->directory))
+        return TRUE;
+    }
   return FALSE;
 }
 
@@ -128,12 +144,16 @@ on_look (const AglRequest *request, GPtrArray **outsiders, gpointer user_data, G
 {
   AglKeeper *self = user_data;
   g_autoptr (GPtrArray) locks = NULL;
+  g_autoptr (GPtrArray) waiters = NULL;
+  Registered there;
 
   if (agl_agent_catalog_size (self->catalog) == 0)
     return TRUE;
   locks = agl_lock_table_list_directory (self->table, request->directory);
-  *outsiders = agl_occupants_find_agents (request->directory, request->holder, self->catalog, holds_there,
-                                          locks, error);
+  waiters = agl_lock_table_list_waiters (self->table);
+  there = (Registered){ request->directory, locks, waiters };
+  *outsiders = agl_occupants_find_agents (request->directory, request->holder, self->catalog, is_registered,
+                                          &there, error);
   return *outsiders != NULL;
 }
 
