@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <gio/gio.h>
 
 #include "common/error.h"
@@ -112,6 +113,13 @@ set_holder_died (GError **error, const AglRequest *request)
                (int)agl_process_get_pid (request->holder), directory);
 }
 
+/* What we lack says nothing about where the process is. */
+static gboolean
+is_shortage (int code)
+{
+  return code == EMFILE || code == ENFILE || code == ENOMEM;
+}
+
 /* Judges what was seen. Unknown is no proof that it is there, so it grants nothing. */
 static gboolean
 judge (const AglRequest *request, const AglSighting *sighting, GError **error)
@@ -130,7 +138,12 @@ judge (const AglRequest *request, const AglSighting *sighting, GError **error)
     }
   if (sighting->cwd == AGL_CWD_INSIDE || sighting->cwd == AGL_CWD_IGNORED)
     return TRUE;
-  set_not_in_directory (error, request, sighting);
+  if (sighting->cwd == AGL_CWD_UNKNOWN && is_shortage (sighting->trouble))
+    g_set_error (error, AGL_ERROR, AGL_ERROR_UNAVAILABLE,
+                 "Where process %d works cannot be looked at now: %s; try again later",
+                 (int)agl_process_get_pid (request->holder), g_strerror (sighting->trouble));
+  else
+    set_not_in_directory (error, request, sighting);
   return FALSE;
 }
 

@@ -11,6 +11,7 @@ struct _AglKeeper
 {
   AglLockStore *store;
   AglWorker *worker;
+  AglWorker *rounds; /* its own threads: a lock on a filesystem that hangs must not take those of the calls */
   AglKeeperHooks hooks;
   gpointer user_data;
   AglLockTable *table;

@@ -519,8 +519,9 @@ agl_keeper_new (
   self->worker = worker;
   self->hooks = *hooks;
   self->user_data = user_data;
+  self->rounds = agl_worker_new (NULL);
   self->table = agl_lock_table_new (&table_hooks, self);
-  self->check = agl_cwd_check_new (self->table, worker, &check_hooks, self);
+  self->check = agl_cwd_check_new (self->table, self->rounds, &check_hooks, self);
   self->catalog = agl_agent_catalog_new ();
   self->pending = g_hash_table_new (NULL, NULL);
   self->restored = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_saved_lock_free);
@@ -547,6 +548,7 @@ agl_keeper_free (AglKeeper *self)
   g_clear_handle_id (&self->retry_timer, g_source_remove);
   g_clear_handle_id (&self->expiry_timer, g_source_remove);
   agl_cwd_check_free (self->check);
+  agl_worker_free (self->rounds);
   agl_process_watch_free (self->watch);
   agl_removal_watch_free (self->removals);
   agl_lock_table_free (self->table);

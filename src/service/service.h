@@ -13,6 +13,7 @@ typedef struct
   AglScope scope;
   AglSettings settings;
   AglWorker *worker;
+  AglWorker *census; /* for what reads much of /proc, which no filesystem can hold up */
   AglLockStore *store;
   AglKeeper *keeper;
   AglCallers *callers;

@@ -155,11 +155,27 @@ class OneCall(Case):
         self.assertEqual([held["id"] for held in self.me.list()], [lock])
 
     def test_a_stop_does_not_wait_for_it(self):
+        """The kernel keeps a thread until the server answers or dies, and so what is left of the process; the
+        next service need not wait for that."""
+        held, lock = self.holder(self.directory("held"))
         self.mount.stall()
         stuck = self.agent("/").begin_acquire(self.slow, manual=True)
         self.everything_works(stuck)
-        self.service.stop()
+        first, self.service.process = self.service.process, None
+        self.addCleanup(first.wait)
+        self.addCleanup(self.mount.end)
+        first.terminate()
         self.assertRaises(harness.Refused, stuck.value)
+        until(lambda: not os.path.exists(self.service.socket), "the end of its socket")
+        self.service.start()
+        self.me = self.client()
+        self.assertEqual([held["id"] for held in self.me.list()], [lock])
+        self.everything_works()
+        held.kill()
+        self.me.wait_released(lock, "exited")
+        self.mount.end()
+        until(lambda: first.poll() is not None, "the end of the first one")
+        self.assertEqual(first.returncode, 0)
 
 
 class Holders(Case):

@@ -316,7 +316,7 @@ test_too_many_are_refused (Fixture *f, gconstpointer unused)
 static void
 test_threads_are_bounded (Fixture *f, gconstpointer unused)
 {
-  const guint n_threads = 8;
+  const guint n_threads = 32;
 
   for (guint i = 0; i < n_threads; i++)
     push_stuck (f, ALICE + i / 2);
@@ -328,6 +328,26 @@ test_threads_are_bounded (Fixture *f, gconstpointer unused)
   run_until_done (f, 2);
   open_gate (f, n_threads - 1);
   run_until_done (f, n_threads + 1);
+}
+
+/* What hangs keeps its user's other work waiting for a moment only, but for the last thread of that user. */
+static void
+test_what_hangs_is_passed_by (Fixture *f, gconstpointer unused)
+{
+  const guint n_threads = 8;
+
+  for (guint i = 0; i < n_threads - 1; i++)
+    push_stuck (f, ALICE);
+  push_quick (f, ALICE);
+  run_until_done (f, 1);
+  g_assert_cmpuint (f->n_results, ==, 1);
+  for (guint i = 0; i < 4; i++)
+    push_stuck (f, ALICE);
+  push_quick (f, BOB);
+  run_until_done (f, 2);
+  g_assert_cmpuint (count_threads (), <=, n_threads + 1);
+  open_gate (f, n_threads - 1 + 4);
+  run_until_done (f, 2 + n_threads - 1 + 4);
 }
 
 static gpointer
@@ -507,6 +527,7 @@ main (int argc, char **argv)
     { "/worker/stuck-do-not-hold-up-others", test_the_stuck_do_not_hold_up_others },
     { "/worker/too-many-are-refused", test_too_many_are_refused },
     { "/worker/threads-are-bounded", test_threads_are_bounded },
+    { "/worker/what-hangs-is-passed-by", test_what_hangs_is_passed_by },
     { "/worker/users-take-turns", test_users_take_turns },
     { "/worker/time-runs-out", test_time_runs_out },
     { "/worker/timed-out-still-count", test_the_timed_out_still_count },
