@@ -328,7 +328,12 @@ class Restart(harness.Case):
         self.service.kill()
         os.rmdir(place)
         self.again()
-        listener.wait_released(lock, "removed")
+        if os.geteuid() == 0:
+            listener.wait_released(lock, "removed")
+            return
+        # Only open_by_handle_at(2), which is root's, tells removed from moved away. Not knowing releases nothing.
+        self.rounds_pass()
+        self.assertEqual(self.me.lock(lock)["id"], lock)
 
     def test_ids_never_repeat(self):
         seen = []
