@@ -34,6 +34,7 @@ typedef struct
 {
   const AglOptions *options;
   const char *path;
+  AglProcess *holder; /* NULL: options->pid */
   gboolean manual;
   gint64 deadline_usec; /* monotonic; -1: none */
 
@@ -50,15 +51,36 @@ typedef struct
   int caught; /* the signal that interrupted us; 0: none */
 } Wait;
 
+static gboolean
+passes_descriptors (const AglService *service)
+{
+  return (g_dbus_connection_get_capabilities (service->connection) & G_DBUS_CAPABILITY_FLAGS_UNIX_FD_PASSING)
+         != 0;
+}
+
+static gboolean
+add_pidfd (int fd, GVariantBuilder *builder, GUnixFDList **fds, GError **error)
+{
+  int handle;
+
+  if (*fds == NULL)
+    *fds = g_unix_fd_list_new ();
+  handle = g_unix_fd_list_append (*fds, fd, error);
+  if (handle < 0)
+    return FALSE;
+  g_variant_builder_add (builder, "{sv}", "pidfd", g_variant_new_handle (handle));
+  return TRUE;
+}
+
 gboolean
 agl_acquire_add_process (
     AglService *service, pid_t pid, GVariantBuilder *builder, GUnixFDList **fds, GError **error)
 {
-  GDBusCapabilityFlags capabilities = g_dbus_connection_get_capabilities (service->connection);
-  int fd = -1, handle;
+  int fd = -1;
+  gboolean added;
 
 #ifdef SYS_pidfd_open
-  if ((capabilities & G_DBUS_CAPABILITY_FLAGS_UNIX_FD_PASSING) != 0)
+  if (passes_descriptors (service))
     fd = (int)syscall (SYS_pidfd_open, pid, 0); /* Linux 5.3; close-on-exec by itself */
 #endif
   if (fd < 0 && errno == ESRCH)
@@ -71,14 +93,21 @@ agl_acquire_add_process (
       g_variant_builder_add (builder, "{sv}", "pid", g_variant_new_uint32 ((guint32)pid));
       return TRUE;
     }
-  if (*fds == NULL)
-    *fds = g_unix_fd_list_new ();
-  handle = g_unix_fd_list_append (*fds, fd, error);
+  added = add_pidfd (fd, builder, fds, error);
   close (fd);
-  if (handle < 0)
-    return FALSE;
-  g_variant_builder_add (builder, "{sv}", "pidfd", g_variant_new_handle (handle));
-  return TRUE;
+  return added;
+}
+
+/* The process that was found, not whoever has its number when it is asked for. */
+static gboolean
+add_holder (const Wait *self, GVariantBuilder *builder, GUnixFDList **fds, GError **error)
+{
+  if (self->holder != NULL && passes_descriptors (self->service))
+    return add_pidfd (agl_process_get_pidfd (self->holder), builder, fds, error);
+  if (self->holder != NULL)
+    return agl_acquire_add_process (self->service, agl_process_get_pid (self->holder), builder, fds, error);
+  return self->options->pid == 0
+         || agl_acquire_add_process (self->service, self->options->pid, builder, fds, error);
 }
 
 static void
@@ -136,8 +165,7 @@ make_parameters (const Wait *self, GUnixFDList **fds, GError **error)
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
   directory = agl_place_to_bus (self->path, &builder, fds, error);
-  if (directory == NULL
-      || (options->pid != 0 && !agl_acquire_add_process (self->service, options->pid, &builder, fds, error)))
+  if (directory == NULL || !add_holder (self, &builder, fds, error))
     {
       g_variant_builder_clear (&builder);
       return NULL;
@@ -356,9 +384,9 @@ acquire_waiting (Wait *self, GError **error)
 }
 
 guint64
-agl_acquire (const AglOptions *options, const char *path, gboolean manual, GError **error)
+agl_acquire (const AglOptions *options, const char *path, AglProcess *holder, gboolean manual, GError **error)
 {
-  Wait self = { .options = options, .path = path, .manual = manual, .deadline_usec = -1 };
+  Wait self = { .options = options, .path = path, .holder = holder, .manual = manual, .deadline_usec = -1 };
   guint64 id;
 
   if (options->wait && options->wait_msec >= 0)

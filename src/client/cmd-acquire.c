@@ -5,11 +5,12 @@
 #include "client/acquire.h"
 #include "client/command.h"
 #include "client/json.h"
+#include "client/known-agents.h"
 #include "client/place.h"
 
 /* A sentence for a person, the bare number for a script. */
 static void
-print_id (const AglOptions *options, guint64 id, const char *path, gboolean manual)
+print_id (const AglOptions *options, guint64 id, const char *path, pid_t pid)
 {
   g_autofree char *shown = agl_place_display (path, g_get_home_dir ());
   g_autofree char *number = g_strdup_printf ("%" G_GUINT64_FORMAT, id);
@@ -20,58 +21,110 @@ print_id (const AglOptions *options, guint64 id, const char *path, gboolean manu
     agl_json_print (g_variant_new_parsed ("{'id': <%t>}", id), FALSE);
   else if (isatty (STDOUT_FILENO) == 0)
     g_print ("%s\n", number);
-  else if (manual)
+  else if (pid == 0)
     /* Translators: a directory, the number of a lock */
     g_print (_ ("Claimed %s with lock %s.\n"), shown, number);
   else
     /* Translators: a directory, the number of a process, the number of a lock */
-    g_print (_ ("Locked %s for process %d with lock %s.\n"), shown, (int)options->pid, number);
+    g_print (_ ("Locked %s for process %d with lock %s.\n"), shown, (int)pid, number);
+}
+
+static const char *
+directory_argument (const AglOptions *options)
+{
+  return options->arguments == NULL ? NULL : options->arguments[0];
+}
+
+/* Where an agent works is what it asks for; a hook may run elsewhere, below for instance. NULL with @error.
+ */
+static char *
+agent_directory (const AglProcess *agent, GError **error)
+{
+  g_autofree char *link = g_strdup_printf ("/proc/%d/cwd", (int)agl_process_get_pid (agent));
+  char *directory = g_file_read_link (link, NULL);
+
+  return directory != NULL ? directory : agl_place_absolute (NULL, error);
 }
 
 static int
-acquire_and_print (const AglOptions *options, gboolean manual, GError **error)
+acquire_for_agent (const AglOptions *options, GError **error)
 {
-  g_autofree char *path =
-      agl_place_absolute (options->arguments == NULL ? NULL : options->arguments[0], error);
-  guint64 id = path == NULL ? 0 : agl_acquire (options, path, manual, error);
+  g_autoptr (AglAgentCatalog) catalog = agl_known_agents_load (AGL_SCOPE_USER);
+  g_autoptr (AglProcess) agent = NULL;
+  g_autofree char *path = NULL;
+  AglOptions filled = *options; /* borrows what it holds */
+  AglAgentMatch match;
+  guint64 id;
 
+  agent = agl_known_agents_find_ancestor (catalog, &match, error);
+  if (agent == NULL)
+    return 0;
+  path = directory_argument (options) != NULL ? agl_place_absolute (directory_argument (options), error)
+                                              : agent_directory (agent, error);
+  if (path == NULL)
+    return 0;
+  if (filled.agent == NULL)
+    filled.agent = (char *)match.agent;
+  id = agl_acquire (&filled, path, agent, FALSE, error);
   if (id != 0)
-    print_id (options, id, path, manual);
+    print_id (options, id, path, agl_process_get_pid (agent));
   return AGL_EXIT_OK;
 }
 
 static int
 acquire (const AglOptions *options, GError **error)
 {
+  g_autofree char *path = NULL;
+  guint64 id;
+
+  if (options->for_agent)
+    return acquire_for_agent (options, error);
   if (options->pid == 0)
     {
-      g_set_error_literal (error, AGL_EXIT_ERROR, AGL_EXIT_USAGE,
-                           _ ("for which process? For the script that calls this, say --pid=$$"));
+      g_set_error_literal (
+          error, AGL_EXIT_ERROR, AGL_EXIT_USAGE,
+          _ ("for which process? For the script that calls this, say --pid=$$; for the agent that "
+             "starts this, --for-agent"));
       return 0;
     }
-  return acquire_and_print (options, FALSE, error);
+  path = agl_place_absolute (directory_argument (options), error);
+  id = path == NULL ? 0 : agl_acquire (options, path, NULL, FALSE, error);
+  if (id != 0)
+    print_id (options, id, path, options->pid);
+  return AGL_EXIT_OK;
 }
 
 static int
 claim (const AglOptions *options, GError **error)
 {
-  return acquire_and_print (options, TRUE, error);
+  g_autofree char *path = agl_place_absolute (directory_argument (options), error);
+  guint64 id = path == NULL ? 0 : agl_acquire (options, path, NULL, TRUE, error);
+
+  if (id != 0)
+    print_id (options, id, path, 0);
+  return AGL_EXIT_OK;
 }
 
 const AglCommand agl_command_acquire = {
   .usage = {
     .name = "acquire",
-    .synopsis = N_ ("[DIR] --pid=PID"),
-    .summary = N_ ("Lock DIR for a running process, such as a script's own"),
+    .synopsis = N_ ("[DIR] --pid=PID|--for-agent"),
+    .summary = N_ ("Lock DIR for a running process: a script's own, or the agent's above"),
     .description = N_ (
       "The lock ends with the process, or when the process leaves the directory. Prints the number of the lock\n"
       "(on a terminal, in a sentence).\n"
       "\n"
       "  agentctl-locks acquire --pid=$$ || exit\n"
       "\n"
+      "--for-agent is for hooks that a coding agent runs. The holder is the nearest process above this one that is\n"
+      "a known agent, and DIR is that agent's working directory where it is not given. To ask again is to find that\n"
+      "it holds the lock already.\n"
+      "\n"
+      "  agentctl-locks acquire --for-agent --quiet --conflict-exit-code=2\n"
+      "\n"
       "Exits 0 when it holds the lock, 75 when the directory is held or the time ran out, 64 wrong usage, 69 no\n"
       "service, 77 not permitted, 70 anything else."),
-    .groups = AGL_OPTIONS_PID | AGL_OPTIONS_CONFLICT | AGL_OPTIONS_WAIT | AGL_OPTIONS_STATUS | AGL_OPTIONS_MODE
+    .groups = AGL_OPTIONS_PID | AGL_OPTIONS_AGENT | AGL_OPTIONS_CONFLICT | AGL_OPTIONS_WAIT | AGL_OPTIONS_STATUS | AGL_OPTIONS_MODE
               | AGL_OPTIONS_STAY | AGL_OPTIONS_TEXTS | AGL_OPTIONS_JSON | AGL_OPTIONS_QUIET | AGL_OPTIONS_WHERE,
     .max_arguments = 1,
   },

@@ -89,7 +89,7 @@ run (const AglOptions *options, GError **error)
     return 0;
   path = agl_place_absolute (NULL, error);
   if (path == NULL || !check_command (options->trailing[0], error)
-      || agl_acquire (options, path, FALSE, error) == 0)
+      || agl_acquire (options, path, NULL, FALSE, error) == 0)
     return 0;
 
   /* Every descriptor of ours is close-on-exec, and other threads end with the exec: what remains to be put

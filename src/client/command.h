@@ -14,6 +14,8 @@ typedef struct
 extern const AglCommand agl_command_acquire;
 extern const AglCommand agl_command_check;
 extern const AglCommand agl_command_claim;
+extern const AglCommand agl_command_doctor;
+extern const AglCommand agl_command_explain;
 extern const AglCommand agl_command_list;
 extern const AglCommand agl_command_monitor;
 extern const AglCommand agl_command_occupants;

@@ -189,8 +189,8 @@ try_system (gboolean with_bus, GError **error)
 }
 
 /* The session bus that is there; GDBus would start one by itself ("autolaunch:"), which nobody asked for. */
-static char *
-session_bus_address (void)
+char *
+agl_service_session_bus_address (void)
 {
   const char *given = g_getenv ("DBUS_SESSION_BUS_ADDRESS");
   g_autofree char *runtime_dir = agl_paths_runtime_dir (AGL_SCOPE_USER);
@@ -256,7 +256,7 @@ find_user (gboolean may_start, GError **error)
       g_propagate_error (error, g_steal_pointer (&local));
       return NULL;
     }
-  bus = session_bus_address ();
+  bus = agl_service_session_bus_address ();
   self = bus == NULL ? NULL : try_bus (bus);
   if (self != NULL)
     return self;

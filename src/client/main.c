@@ -14,9 +14,9 @@
 
 /* In the order in which one meets them. */
 static const AglCommand *const commands[] = {
-  &agl_command_run,       &agl_command_acquire,  &agl_command_claim, &agl_command_release,
-  &agl_command_list,      &agl_command_check,    &agl_command_wait,  &agl_command_monitor,
-  &agl_command_occupants, &agl_command_transfer,
+  &agl_command_run,       &agl_command_acquire,  &agl_command_claim,   &agl_command_release,
+  &agl_command_list,      &agl_command_check,    &agl_command_wait,    &agl_command_monitor,
+  &agl_command_occupants, &agl_command_transfer, &agl_command_explain, &agl_command_doctor,
 };
 
 static const AglCommand *

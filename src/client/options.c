@@ -154,6 +154,11 @@ static const Spec specs[] = {
           parse_pid,
           N_ ("The process that holds it, or is to hold it"),
           N_ ("PID")),
+  FLAG (AGL_OPTIONS_AGENT,
+        "for-agent",
+        0,
+        for_agent,
+        N_ ("For the agent that started this: the nearest ancestor that is a known one")),
   PARSED (AGL_OPTIONS_TTL,
           "ttl",
           0,
@@ -267,6 +272,7 @@ check_together (const AglOptions *self, GError **error)
     { self->json, self->no_legend, "--json --no-legend" },
     { self->json, self->quiet, "--json --quiet" },
     { self->follow_cwd, self->no_follow_cwd, "--follow-cwd --no-follow-cwd" },
+    { self->for_agent, self->pid != 0, "--for-agent --pid" },
     { self->directory != NULL, self->under != NULL, "--directory --under" },
   };
 

@@ -29,7 +29,8 @@ typedef enum
   AGL_OPTIONS_ID = 1 << 12,      /* --id */
   AGL_OPTIONS_PID = 1 << 13,     /* --pid */
   AGL_OPTIONS_FORCE = 1 << 14,   /* --force */
-  AGL_OPTIONS_FILTER = 1 << 15   /* --directory --under --uid --kind */
+  AGL_OPTIONS_FILTER = 1 << 15,  /* --directory --under --uid --kind */
+  AGL_OPTIONS_AGENT = 1 << 16    /* --for-agent */
 } AglOptionGroups;
 
 /* Everything that can be said on a command line, as it was said. Owned strings. */
@@ -54,6 +55,7 @@ typedef struct
   guint32 ttl_sec;                /* 0: not given */
   guint64 id;                     /* 0: not given; the service counts from 1 */
   pid_t pid;                      /* 0: not given */
+  gboolean for_agent;
   gboolean force;
   char *directory, *under; /* as given, any bytes */
   gint64 uid;              /* -1: not given */

@@ -9,8 +9,9 @@
 #include "common/text.h"
 #include "config.h"
 
-/* Asked only on the way to an error message: a service that is silent then is not waited for twice. */
-#define VERSION_TIMEOUT_MSEC 2000
+/* Asked beside what matters, such as an error message: a service that is silent then is not waited for long.
+ */
+#define PROPERTY_TIMEOUT_MSEC 2000
 
 void
 agl_service_free (AglService *self)
@@ -37,22 +38,31 @@ agl_service_reply_type (const char *method)
   g_return_val_if_reached (NULL);
 }
 
+/* A property that is a string; NULL when it cannot be told. Caller frees. */
 static char *
-ask_version (AglService *self)
+ask_property (AglService *self, const char *name)
 {
   g_autoptr (GVariant) reply = NULL;
   g_autoptr (GVariant) value = NULL;
 
-  reply = g_dbus_connection_call_sync (
-      self->connection, self->bus_name, AGL_OBJECT_PATH, "org.freedesktop.DBus.Properties", "Get",
-      g_variant_new ("(ss)", AGL_INTERFACE, "Version"), G_VARIANT_TYPE ("(v)"), G_DBUS_CALL_FLAGS_NONE,
-      VERSION_TIMEOUT_MSEC, NULL, NULL);
+  reply = g_dbus_connection_call_sync (self->connection, self->bus_name, AGL_OBJECT_PATH,
+                                       "org.freedesktop.DBus.Properties", "Get",
+                                       g_variant_new ("(ss)", AGL_INTERFACE, name), G_VARIANT_TYPE ("(v)"),
+                                       G_DBUS_CALL_FLAGS_NONE, PROPERTY_TIMEOUT_MSEC, NULL, NULL);
   if (reply == NULL)
     return NULL;
   g_variant_get (reply, "(v)", &value);
   if (!g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
     return NULL;
   return agl_text_escape (g_variant_get_string (value, NULL), -1);
+}
+
+AglScope
+agl_service_get_scope (AglService *self)
+{
+  g_autofree char *scope = ask_property (self, "Scope");
+
+  return g_strcmp0 (scope, agl_scope_to_string (AGL_SCOPE_SYSTEM)) == 0 ? AGL_SCOPE_SYSTEM : AGL_SCOPE_USER;
 }
 
 static void
@@ -79,7 +89,7 @@ is_other_version (const GError *error)
 static void
 explain_other_version (AglService *self, GError *error)
 {
-  g_autofree char *version = ask_version (self);
+  g_autofree char *version = ask_property (self, "Version");
   g_autofree char *shown = agl_text_escape (error->message, -1);
 
   /* Of the same version: then it means what it says. */

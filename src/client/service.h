@@ -4,6 +4,7 @@
 #include <gio/gunixfdlist.h>
 
 #include "client/options.h"
+#include "common/paths.h"
 
 /* An instance of the service, as a client sees it: one connection, through a bus or directly. */
 typedef struct
@@ -39,6 +40,12 @@ AglService *agl_service_connect (const char *address, const char *bus_name, GErr
 /* Starts the user's instance, as a process of its own that outlives this one, and waits until it says that it
  * is ready. Errors: AGL_EXIT_ERROR with AGL_EXIT_NO_SERVICE and what it said on its way out. */
 gboolean agl_service_start (const char *runtime_dir, GError **error);
+
+/* The session bus that is there; NULL: none. Caller frees. */
+char *agl_service_session_bus_address (void);
+
+/* The Scope of the instance; the user's when that cannot be told. */
+AglScope agl_service_get_scope (AglService *self);
 
 /* One call that does not wait for a lock. @parameters is consumed; @fds may be NULL.
  * Errors: those of the service, stripped of GDBus's prefix; AGL_EXIT_NO_SERVICE when it does not answer. */

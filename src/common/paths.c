@@ -5,7 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FOLDER "agentctl-locks"
+#include "config.h"
+
+#define AGENTS_DIR_ENV "AGENTCTL_LOCKS_AGENTS_DIR"
+#define FOLDER         "agentctl-locks"
 
 const char *
 agl_scope_to_string (AglScope scope)
@@ -48,6 +51,23 @@ agl_paths_state_dir (AglScope scope)
   if (scope == AGL_SCOPE_SYSTEM)
     return g_strdup ("/var/lib/" FOLDER);
   return g_build_filename (g_get_user_state_dir (), FOLDER, NULL);
+}
+
+char **
+agl_paths_agents_dirs (AglScope scope)
+{
+  const char *shipped = g_getenv (AGENTS_DIR_ENV);
+  GStrvBuilder *builder = g_strv_builder_new ();
+  g_autofree char *own = g_build_filename (g_get_user_config_dir (), FOLDER, "agents.d", NULL);
+  char **folders;
+
+  g_strv_builder_add (builder, shipped != NULL ? shipped : AGL_PKGDATADIR "/agents.d");
+  g_strv_builder_add (builder, AGL_SYSCONFDIR "/" FOLDER "/agents.d");
+  if (scope == AGL_SCOPE_USER)
+    g_strv_builder_add (builder, own);
+  folders = g_strv_builder_end (builder);
+  g_strv_builder_unref (builder);
+  return folders;
 }
 
 char *

@@ -21,6 +21,11 @@ char *agl_paths_runtime_dir (AglScope scope);
 /* The folder of what survives a reboot: manual locks and the last id. Caller frees. */
 char *agl_paths_state_dir (AglScope scope);
 
+/* The folders of the catalogue of agents, weakest first: the shipped one ($AGENTCTL_LOCKS_AGENTS_DIR in its
+ * stead, for what runs from where it was built), the machine's, and for a user's instance his own. Caller
+ * frees with g_strfreev. */
+char **agl_paths_agents_dirs (AglScope scope);
+
 /* The direct socket in @runtime_dir, as a path and as a D-Bus address. Caller frees. */
 char *agl_paths_socket (const char *runtime_dir);
 char *agl_paths_socket_address (const char *runtime_dir);

@@ -274,9 +274,8 @@ gboolean
 agl_agent_catalog_check (const char *data, gsize n_bytes, GError **error)
 {
   g_autoptr (GError) problem = NULL;
-  g_autoptr (AglAgentEntry) G_GNUC_UNUSED entry =
-      agl_agent_entry_parse ("check" SUFFIX, data, n_bytes, &problem);
 
+  agl_agent_entry_free (agl_agent_entry_parse ("check" SUFFIX, data, n_bytes, &problem));
   if (problem == NULL)
     return TRUE;
   g_propagate_error (error, g_steal_pointer (&problem));

@@ -168,6 +168,12 @@ agl_keeper_is_ready (const AglRequest *request, gpointer user_data, GError **err
 {
   g_auto (AglSighting) sighting = { 0 };
 
+  /* Its turn goes to the next: nobody would hear of this grant. */
+  if (request->is_wanted != NULL && !request->is_wanted (request->client))
+    {
+      g_set_error_literal (error, AGL_ERROR, AGL_ERROR_CANCELLED, "The caller hung up");
+      return FALSE;
+    }
   /* Where only a blocking look would tell, what was seen when the request came stands: the rounds go on
    * asking. */
   if (!sight_now (request, &sighting, NULL))

@@ -22,6 +22,7 @@ struct _AglKeeper
   GHashTable *pending;    /* set of AglPending: requests that have not been answered */
   GPtrArray *restored;    /* AglSavedLock that are over and not yet told */
   GPtrArray *unproven;    /* AglLock whose saved holder could not be told alive or dead yet */
+  GHashTable *stuck;      /* set of ids whose end the disk would not take */
   GPtrArray *unforgotten; /* AglSavedLock whose end could not be written yet */
   GHashTable *outsiders;  /* set of AglProcess watched because somebody waits for them */
   guint retry_timer;      /* for unforgotten */
@@ -33,8 +34,9 @@ struct _AglKeeper
 
 /* keeper.c */
 
-/* Ends @lock because of proof: whether or not the disk can be told now, it is over. */
-void agl_keeper_end (AglKeeper *self, AglLock *lock, AglReleaseReason reason);
+/* Ends @lock because of proof. FALSE when the disk cannot be told now and the lock has to stay for it: to be
+ * tried again. */
+gboolean agl_keeper_end (AglKeeper *self, AglLock *lock, AglReleaseReason reason);
 /* Watches @lock's holder in place of whom it had watched for it. */
 gboolean agl_keeper_watch_holder (AglKeeper *self, AglLock *lock, GError **error);
 /* Watches @lock's directory for its removal where nothing else would tell of it, and no longer where

@@ -42,7 +42,8 @@ on_removed (AglDirectory *directory, gpointer user_data)
     {
       AglLock *lock = g_ptr_array_index (locks, i);
 
-      /* The watch has let go of the directory by itself. */
+      /* The watch has let go of the directory by itself; the rounds ask again, should this not be its end
+       * yet. */
       g_clear_pointer (&lock->removal, agl_directory_unref);
       agl_keeper_end (self, lock, AGL_RELEASE_REMOVED);
     }
@@ -111,33 +112,49 @@ on_commit (AglLock *lock, GPtrArray *superseded, gpointer user_data, GError **er
   return TRUE;
 }
 
-static gboolean
-holds_there (pid_t pid, gpointer user_data)
+/* Who holds a directory, and who waits for it: the queue sees to it that those take turns. */
+typedef struct
 {
-  const GPtrArray *locks = user_data;
+  AglDirectory *directory;
+  GPtrArray *locks;   /* AglLock, there */
+  GPtrArray *waiters; /* AglWaiter, anywhere */
+} Registered;
 
-  for (guint i = 0; i < locks->len; i++)
-    if (((AglLock *)g_ptr_array_index (locks, i))->token.pid == pid)
+static gboolean
+is_registered (pid_t pid, gpointer user_data)
+{
+  const Registered *there = user_data;
+
+  for (guint i = 0; i < there->locks->len; i++)
+    if (((AglLock *)g_ptr_array_index (there->locks, i))->token.pid == pid)
       return TRUE;
+  for (guint i = 0; i < there->waiters->len; i++)
+    {
+      const AglRequest *request = agl_waiter_get_request (g_ptr_array_index (there->waiters, i));
+
+      if (request->holder != NULL && agl_process_get_pid (request->holder) == pid
+          && agl_directory_equal (request->directory, there->directory))
+        return TRUE;
+    }
   return FALSE;
 }
 
-static GPtrArray *
-on_look (const AglRequest *request, gpointer user_data)
+static gboolean
+on_look (const AglRequest *request, GPtrArray **outsiders, gpointer user_data, GError **error)
 {
   AglKeeper *self = user_data;
   g_autoptr (GPtrArray) locks = NULL;
-  g_autoptr (GError) error = NULL;
-  GPtrArray *found;
+  g_autoptr (GPtrArray) waiters = NULL;
+  Registered there;
 
   if (agl_agent_catalog_size (self->catalog) == 0)
-    return NULL;
+    return TRUE;
   locks = agl_lock_table_list_directory (self->table, request->directory);
-  found = agl_occupants_find_agents (request->directory, request->holder, self->catalog, holds_there, locks,
-                                     &error);
-  if (found == NULL)
-    g_warning ("Cannot look for unregistered agents: %s", error->message);
-  return found;
+  waiters = agl_lock_table_list_waiters (self->table);
+  there = (Registered){ request->directory, locks, waiters };
+  *outsiders = agl_occupants_find_agents (request->directory, request->holder, self->catalog, is_registered,
+                                          &there, error);
+  return *outsiders != NULL;
 }
 
 static guint64
@@ -259,25 +276,46 @@ on_retry (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-void
+/* Told once for each lock, since each round tries again. */
+static void
+note_stuck (AglKeeper *self, const AglLock *lock, const GError *error)
+{
+  if (g_hash_table_contains (self->stuck, &lock->id))
+    return;
+  g_hash_table_add (self->stuck, g_memdup2 (&lock->id, sizeof lock->id));
+  agl_lock_log (G_LOG_LEVEL_WARNING, lock, "its end is not on disk yet: %s", error->message);
+}
+
+static void
+forget_later (AglKeeper *self, AglLock *lock, AglReleaseReason reason)
+{
+  AglSavedLock *saved = g_new0 (AglSavedLock, 1);
+
+  saved->lock = agl_lock_ref (lock);
+  saved->reason = reason;
+  g_ptr_array_add (self->unforgotten, saved);
+  if (self->retry_timer == 0)
+    self->retry_timer = g_timeout_add_seconds (RETRY_SEC, on_retry, self);
+}
+
+gboolean
 agl_keeper_end (AglKeeper *self, AglLock *lock, AglReleaseReason reason)
 {
   g_autoptr (GError) error = NULL;
 
   if (!agl_lock_store_forget (self->store, lock, reason, &error))
     {
-      AglSavedLock *saved = g_new0 (AglSavedLock, 1);
-
-      /* It is proven over, so nobody is kept out by it; the file would only be judged again after a restart.
-       */
-      agl_lock_log (G_LOG_LEVEL_WARNING, lock, "its end is not on disk yet: %s", error->message);
-      saved->lock = agl_lock_ref (lock);
-      saved->reason = reason;
-      g_ptr_array_add (self->unforgotten, saved);
-      if (self->retry_timer == 0)
-        self->retry_timer = g_timeout_add_seconds (RETRY_SEC, on_retry, self);
+      note_stuck (self, lock, error);
+      /* While its holder lives, a file that says "held" would bring the lock back after a crash, beside
+       * whoever has the directory by then: so it stays held until the disk can be told. A dead holder brings
+       * nothing back. */
+      if (reason != AGL_RELEASE_EXITED)
+        return FALSE;
+      forget_later (self, lock, reason);
     }
+  g_hash_table_remove (self->stuck, &lock->id);
   agl_lock_table_release (self->table, lock, reason);
+  return TRUE;
 }
 
 gboolean
@@ -319,7 +357,10 @@ on_expiry (gpointer user_data)
       AglLock *lock = g_ptr_array_index (locks, i);
 
       if (lock->expires_at_usec != 0 && lock->expires_at_usec <= now)
-        agl_keeper_end (self, lock, AGL_RELEASE_EXPIRED);
+        {
+          if (!agl_keeper_end (self, lock, AGL_RELEASE_EXPIRED))
+            agl_keeper_arm_expiry (self, now + RETRY_SEC * G_USEC_PER_SEC);
+        }
       else
         agl_keeper_arm_expiry (self, lock->expires_at_usec);
     }
@@ -484,6 +525,7 @@ agl_keeper_new (
   self->catalog = agl_agent_catalog_new ();
   self->pending = g_hash_table_new (NULL, NULL);
   self->restored = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_saved_lock_free);
+  self->stuck = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   self->unproven = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_lock_unref);
   self->unforgotten = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_saved_lock_free);
   self->outsiders =
@@ -514,6 +556,7 @@ agl_keeper_free (AglKeeper *self)
   g_hash_table_unref (self->outsiders);
   g_ptr_array_unref (self->restored);
   g_ptr_array_unref (self->unproven);
+  g_hash_table_unref (self->stuck);
   g_ptr_array_unref (self->unforgotten);
   agl_agent_catalog_unref (self->catalog);
   g_free (self);

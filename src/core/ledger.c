@@ -199,6 +199,8 @@ replace_blockers (AglLedger *self, AglWaiter *waiter, AglBlockers *found)
     recount (self, g_ptr_array_index (waiter->blockers.locks, i), -1);
   for (guint i = 0; i < found->locks->len; i++)
     recount (self, g_ptr_array_index (found->locks, i), +1);
+  self->n_outsiders -= waiter->blockers.outsiders->len;
+  self->n_outsiders += found->outsiders->len;
   agl_blockers_clear (&waiter->blockers);
   waiter->blockers = *found;
   *found = (AglBlockers){ 0 };
@@ -242,9 +244,10 @@ has_new_waiter (const GPtrArray *before, const GPtrArray *now)
   return FALSE;
 }
 
-/* Whoever comes to hold a lock in a waiter's way, by waiting or by being let past, was looked at then;
- * whoever comes to stand before a waiter has ceased to wait for him; and a waiter who could have had what it
- * wants at once, from a lock of its holder's that shrank since, has everybody in its way anew. */
+/* Whoever comes to hold a lock in a waiter's way was looked at when he was let past, or stood before that
+ * waiter in the queue (which is why all are refreshed before one is let in). Whoever comes to stand before it
+ * has ceased to wait for its holder. And one that could have had what it wants at once, from a lock of its
+ * holder's that shrank since, has everybody in its way anew. */
 static gboolean
 gains_somebody (const AglBlockers *before, const AglBlockers *now)
 {
@@ -275,18 +278,38 @@ refresh_waiter (AglLedger *self, AglWaiter *waiter)
 void
 agl_ledger_refresh (AglLedger *self)
 {
+  guint n_after = self->waiters.length;
+
   for (GList *link = self->waiters.head; link != NULL && self->n_stale > 0; link = link->next)
     {
       AglWaiter *waiter = link->data;
 
+      n_after--;
       if (!waiter->stale)
         continue;
       waiter->stale = FALSE;
       self->n_stale--;
       refresh_waiter (self, waiter);
       /* Whether those after it stand behind it hangs on whom it waits for. */
-      mark_overlapping (self, waiter->wanted, waiter->serial);
+      if (self->n_stale < n_after)
+        mark_overlapping (self, waiter->wanted, waiter->serial);
     }
+}
+
+AglWaiter *
+agl_ledger_take_due (AglLedger *self)
+{
+  agl_ledger_refresh (self);
+  for (GList *link = self->waiters.head; link != NULL && self->n_due > 0; link = link->next)
+    {
+      AglWaiter *waiter = link->data;
+
+      if (!waiter->due)
+        continue;
+      set_due (self, waiter, FALSE);
+      return waiter;
+    }
+  return NULL;
 }
 
 gboolean
@@ -329,6 +352,8 @@ agl_ledger_set_outsiders (AglLedger *self, AglWaiter *waiter, GPtrArray *outside
 {
   if (has_new_outsider (waiter->blockers.outsiders, outsiders))
     self->suspicious = TRUE;
+  self->n_outsiders -= waiter->blockers.outsiders->len;
+  self->n_outsiders += outsiders->len;
   g_ptr_array_unref (waiter->blockers.outsiders);
   waiter->blockers.outsiders = outsiders;
   set_due (self, waiter, FALSE);
@@ -344,19 +369,4 @@ agl_ledger_look_again (AglLedger *self)
       if (!waiter->stale && waiter->blockers.outsiders->len > 0)
         set_due (self, waiter, TRUE);
     }
-}
-
-AglWaiter *
-agl_ledger_take_due (AglLedger *self)
-{
-  for (GList *link = self->waiters.head; link != NULL && self->n_due > 0; link = link->next)
-    {
-      AglWaiter *waiter = link->data;
-
-      if (!waiter->due)
-        continue;
-      set_due (self, waiter, FALSE);
-      return waiter;
-    }
-  return NULL;
 }

@@ -18,6 +18,7 @@ typedef struct
   guint64 last_serial;
   guint n_stale;
   guint n_due;
+  guint n_outsiders; /* among all waiters' blockers */
   /* Somebody may be waited for by somebody he did not wait for before, other than by arriving: a circle may
    * have closed. */
   gboolean suspicious;
@@ -47,7 +48,7 @@ gboolean agl_ledger_align (AglLedger *self, AglWaiter *waiter);
 void agl_ledger_set_outsiders (AglLedger *self, AglWaiter *waiter, GPtrArray *outsiders);
 /* Those who wait for nobody but outsiders become due again. */
 void agl_ledger_look_again (AglLedger *self);
-/* The first one that is due, and is not any more now. NULL: none. */
+/* Refreshes; the first one that is due then, and is not any more now. NULL: none. */
 AglWaiter *agl_ledger_take_due (AglLedger *self);
 
 guint agl_ledger_count_locks_of (const AglLedger *self, uid_t uid);

@@ -42,5 +42,5 @@ void agl_lock_table_announce_grant (AglLockTable *self, const AglGrant *grant);
 void
 agl_lock_table_end_wait (AglLockTable *self, AglWaiter *waiter, const AglGrant *grant, const GError *error);
 
-/* Who else is in the directory, if @request minds. (transfer full), never NULL. */
-GPtrArray *agl_lock_table_look (AglLockTable *self, const AglRequest *request);
+/* Who else is in the directory, if @request minds. (transfer full). NULL with @error: not to be told. */
+GPtrArray *agl_lock_table_look (AglLockTable *self, const AglRequest *request, GError **error);

@@ -19,7 +19,13 @@ try_waiter (AglLockTable *self, AglWaiter *waiter)
       agl_lock_table_end_wait (self, waiter, NULL, why);
       return;
     }
-  outsiders = agl_lock_table_look (self, waiter->request);
+  outsiders = agl_lock_table_look (self, waiter->request, &why);
+  if (outsiders == NULL)
+    {
+      agl_ledger_dequeue (&self->ledger, waiter);
+      agl_lock_table_end_wait (self, waiter, NULL, why);
+      return;
+    }
   if (outsiders->len > 0)
     {
       agl_ledger_set_outsiders (&self->ledger, waiter, g_steal_pointer (&outsiders));
@@ -58,10 +64,8 @@ advance (AglLockTable *self)
 {
   for (;;)
     {
-      AglWaiter *waiter;
+      AglWaiter *waiter = agl_ledger_take_due (&self->ledger);
 
-      agl_ledger_refresh (&self->ledger);
-      waiter = agl_ledger_take_due (&self->ledger);
       if (waiter != NULL)
         try_waiter (self, waiter);
       else if (!self->ledger.suspicious)

@@ -46,12 +46,13 @@ agl_lock_table_end_wait (AglLockTable *self, AglWaiter *waiter, const AglGrant *
 }
 
 GPtrArray *
-agl_lock_table_look (AglLockTable *self, const AglRequest *request)
+agl_lock_table_look (AglLockTable *self, const AglRequest *request, GError **error)
 {
   GPtrArray *outsiders = NULL;
 
-  if (agl_rules_minds_outsiders (&self->ledger, request))
-    outsiders = self->hooks.look (request, self->user_data);
+  if (agl_rules_minds_outsiders (&self->ledger, request)
+      && !self->hooks.look (request, &outsiders, self->user_data, error))
+    return NULL;
   if (outsiders == NULL)
     outsiders = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_outsider_unref);
   return outsiders;
@@ -117,11 +118,16 @@ make_draft (AglLockTable *self, const AglRequest *request)
   return draft;
 }
 
-static void
-look_around (AglLockTable *self, const AglRequest *request, AglBlockers *blockers)
+static gboolean
+look_around (AglLockTable *self, const AglRequest *request, AglBlockers *blockers, GError **error)
 {
+  GPtrArray *outsiders = agl_lock_table_look (self, request, error);
+
+  if (outsiders == NULL)
+    return FALSE;
   g_ptr_array_unref (blockers->outsiders);
-  blockers->outsiders = agl_lock_table_look (self, request);
+  blockers->outsiders = outsiders;
+  return TRUE;
 }
 
 AglOutcome
@@ -140,8 +146,8 @@ agl_lock_table_acquire (AglLockTable *self,
   agl_blockers_init (&blockers);
   agl_ledger_refresh (&self->ledger);
   agl_rules_find_in_the_way (&self->ledger, draft, G_MAXUINT64, &blockers);
-  if (agl_blockers_way_is_free (&blockers))
-    look_around (self, request, &blockers);
+  if (agl_blockers_way_is_free (&blockers) && !look_around (self, request, &blockers, error))
+    return AGL_OUTCOME_REFUSED;
 
   switch (agl_rules_judge (request, &blockers, error))
     {
@@ -156,15 +162,17 @@ agl_lock_table_acquire (AglLockTable *self,
 }
 
 gboolean
-agl_lock_table_find_blockers (AglLockTable *self, const AglRequest *request, AglBlockers *blockers)
+agl_lock_table_find_blockers (AglLockTable *self,
+                              const AglRequest *request,
+                              AglBlockers *blockers,
+                              GError **error)
 {
   g_autoptr (AglLock) draft = make_draft (self, request);
 
   agl_blockers_init (blockers);
   agl_ledger_refresh (&self->ledger);
   agl_rules_find_in_the_way (&self->ledger, draft, G_MAXUINT64, blockers);
-  look_around (self, request, blockers);
-  return agl_blockers_way_is_free (blockers) && blockers->outsiders->len == 0;
+  return look_around (self, request, blockers, error);
 }
 
 /* --- what happens to a lock or a waiter --- */

@@ -3,9 +3,9 @@
 #include "core/outsider.h"
 #include "core/request.h"
 
-/* Who holds what, who conflicts, who waits. The rules alone: no clock, no file, no bus; touched from one
- * thread. What it decides it tells through hooks, in the order in which it happened, after its own state is
- * settled: a hook may call back into the table. */
+/* Who holds what, who conflicts, who waits: docs/locking.md. No file, no bus, and no clock but to write down
+ * when a lock was granted; touched from one thread. What it decides it tells through hooks, in the order in
+ * which it happened, after its own state is settled: a hook may call back into the table. */
 typedef struct _AglLockTable AglLockTable;
 
 /* A request in the queue. Owned by the table; gone once its `ended` hook has been called. */
@@ -16,6 +16,7 @@ guint64 agl_waiter_get_serial (const AglWaiter *self); /* arrival order */
 void agl_waiter_set_data (AglWaiter *self, gpointer data);
 gpointer agl_waiter_get_data (const AglWaiter *self);
 
+/* None may be NULL. */
 typedef struct
 {
   /* The last step before a grant, a conversion or a transfer: makes @lock durable as it is now, in one step
@@ -23,9 +24,10 @@ typedef struct
    * back. Called in the midst of a decision: must not call the table. Errors: AGL_ERROR_UNAVAILABLE. */
   gboolean (*commit) (AglLock *lock, GPtrArray *superseded, gpointer user_data, GError **error);
   /* Who else is in the directory, asked last, when no lock and no waiter is in the way of a request that
-   * looks for agents. NULL or empty: nobody. (transfer full) (element-type AglOutsider).
-   * Called in the midst of a decision: must not call the table. */
-  GPtrArray *(*look) (const AglRequest *request, gpointer user_data);
+   * minds (and by find_blockers in any case). *outsiders: (transfer full) (element-type AglOutsider); NULL or
+   * empty: nobody. FALSE: that could not be told, so nothing is granted. Called in the midst of a decision:
+   * must not call the table. Errors: AGL_ERROR_UNAVAILABLE. */
+  gboolean (*look) (const AglRequest *request, GPtrArray **outsiders, gpointer user_data, GError **error);
   /* FALSE when @request can no longer be granted (its holder-to-be died or left): asked just before a
    * waiter's turn. Must not call the table. Errors: AGL_ERROR_NO_SUCH_PROCESS, AGL_ERROR_NOT_IN_DIRECTORY. */
   gboolean (*ready) (const AglRequest *request, gpointer user_data, GError **error);
@@ -62,6 +64,7 @@ typedef struct
   GPtrArray *waiters;   /* AglWaiter, borrowed */
   GPtrArray *outsiders; /* AglOutsider */
 } AglBlockers;
+gboolean agl_blockers_are_none (const AglBlockers *blockers);
 void agl_blockers_clear (AglBlockers *blockers);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (AglBlockers, agl_blockers_clear)
 
@@ -83,11 +86,11 @@ AglOutcome agl_lock_table_acquire (AglLockTable *self,
  * unregistered agent that went). Calls the hooks; safe against being called from one. */
 void agl_lock_table_settle (AglLockTable *self);
 
-/* Ends @lock. No permission is judged here. */
+/* Ends @lock, if it is in the table still. No permission is judged here. */
 void agl_lock_table_release (AglLockTable *self, AglLock *lock, AglReleaseReason reason);
 
-/* Gives @lock to @holder of @uid. What the new holder already holds there merges into nothing: a lock of its
- * own on the same directory is AGL_ERROR_HELD. Errors: AGL_ERROR_HELD, AGL_ERROR_DEADLOCK,
+/* Gives @lock to @holder of @uid. A lock of his own on the same directory is AGL_ERROR_HELD, and so is one
+ * that the lock did not conflict with before. Errors: AGL_ERROR_HELD, AGL_ERROR_DEADLOCK,
  * AGL_ERROR_LIMIT_EXCEEDED, AGL_ERROR_UNAVAILABLE. */
 gboolean agl_lock_table_transfer (AglLockTable *self,
                                   AglLock *lock,
@@ -97,14 +100,19 @@ gboolean agl_lock_table_transfer (AglLockTable *self,
                                   AglCwd cwd,
                                   GError **error);
 
-/* Ends a wait with @why (copied). */
+/* Ends a wait with @why (copied). Nothing happens to one that is over already and only waits for its `ended`
+ * hook: what was granted is a lock, and a release is what ends that. */
 void agl_lock_table_drop (AglLockTable *self, AglWaiter *waiter, const GError *why);
 
 /* Takes a saved lock in without judging: it was granted before. FALSE when its id is taken. */
 gboolean agl_lock_table_restore (AglLockTable *self, AglLock *lock);
 
-/* What would be in the way of @request now; the occupants too when it looks for agents. TRUE when nothing. */
-gboolean agl_lock_table_find_blockers (AglLockTable *self, const AglRequest *request, AglBlockers *blockers);
+/* What would be in the way of @request now, which may be none of it; the unregistered agents too when it
+ * looks for them. Errors: AGL_ERROR_UNAVAILABLE: they could not be told. */
+gboolean agl_lock_table_find_blockers (AglLockTable *self,
+                                       const AglRequest *request,
+                                       AglBlockers *blockers,
+                                       GError **error);
 
 /* After a move: the same directory under another path and, it may be, below other ancestors. */
 void agl_lock_table_set_directory (AglLockTable *self, AglLock *lock, AglDirectory *directory);

@@ -33,7 +33,8 @@ typedef struct
   gint64 timeout_msec; /* only with WAIT; -1: no limit */
   char *ticket;        /* NULL: none */
   gpointer client;     /* whose connection it came on; compared, never followed. Tickets are per client */
-  gint64 ttl_sec;      /* manual only; 0: none */
+  gboolean (*is_wanted) (gpointer client); /* FALSE once @client has hung up; NULL: always wanted */
+  gint64 ttl_sec;                          /* manual only; 0: none */
   gboolean detect_agents;
   AglTexts texts;
   AglCwd cwd; /* as sighted just now */

@@ -65,8 +65,8 @@ find_locks (const AglLedger *ledger, const AglLock *wanted, GPtrArray *locks)
   g_ptr_array_sort (locks, agl_lock_compare_ids);
 }
 
-static gboolean
-is_awaited (const AglLedger *ledger, const AglProcess *holder)
+gboolean
+agl_rules_is_awaited (const AglLedger *ledger, const AglProcess *holder)
 {
   for (AglLock *own = agl_lock_index_first_own (ledger->held, holder); own != NULL; own = own->next_own)
     {
@@ -99,7 +99,7 @@ find_who_waits_for (const AglLedger *ledger, const AglProcess *holder, guint64 s
 {
   g_autoptr (GHashTable) found = NULL;
 
-  if (!is_awaited (ledger, holder))
+  if (!agl_rules_is_awaited (ledger, holder))
     return NULL;
 
   found = g_hash_table_new (g_direct_hash, g_direct_equal);
@@ -120,6 +120,8 @@ find_waiters (const AglLedger *ledger, const AglLock *wanted, guint64 serial, GP
 {
   g_autoptr (GPtrArray) found = NULL;
   g_autoptr (GHashTable) who_waits_for_him = NULL;
+  gboolean in_order = TRUE; /* as those of one directory are */
+  guint64 last = 0;
 
   if (agl_lock_index_is_empty (ledger->wanted))
     return;
@@ -134,10 +136,14 @@ find_waiters (const AglLedger *ledger, const AglLock *wanted, guint64 serial, GP
 
       if (draft->waiter->serial >= serial || !agl_rules_conflict (draft, wanted))
         continue;
-      if (who_waits_for_him == NULL || !g_hash_table_contains (who_waits_for_him, draft->waiter))
-        g_ptr_array_add (waiters, draft->waiter);
+      if (who_waits_for_him != NULL && g_hash_table_contains (who_waits_for_him, draft->waiter))
+        continue;
+      in_order = in_order && draft->waiter->serial > last;
+      last = draft->waiter->serial;
+      g_ptr_array_add (waiters, draft->waiter);
     }
-  g_ptr_array_sort (waiters, compare_arrivals);
+  if (!in_order)
+    g_ptr_array_sort (waiters, compare_arrivals);
 }
 
 static gboolean
@@ -218,7 +224,7 @@ may_override (const AglRequest *request, const AglBlockers *blockers, GError **e
 AglVerdict
 agl_rules_judge (const AglRequest *request, const AglBlockers *blockers, GError **error)
 {
-  if (agl_blockers_way_is_free (blockers) && blockers->outsiders->len == 0)
+  if (agl_blockers_are_none (blockers))
     return AGL_VERDICT_GRANT;
 
   switch (request->conflict)

@@ -26,6 +26,9 @@ void agl_rules_find_in_the_way (const AglLedger *ledger,
                                 guint64 serial,
                                 AglBlockers *blockers);
 
+/* Whether anybody waits for a lock of @holder's. */
+gboolean agl_rules_is_awaited (const AglLedger *ledger, const AglProcess *holder);
+
 /* 6. Does it matter who else works in the directory? Only for an exclusive request that wants it to, and that
  * neither goes ahead beside others nor has what it asks for already. */
 gboolean agl_rules_minds_outsiders (const AglLedger *ledger, const AglRequest *request);

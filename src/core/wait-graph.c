@@ -3,6 +3,7 @@
 
 #include "common/error.h"
 #include "common/text.h"
+#include "core/rules.h"
 
 /* One step of a walk along those who wait: somebody, and through what one came to him. Somebody is a process,
  * or a manual claim that waits. */
@@ -158,6 +159,14 @@ stays_open (Walk *self)
   return TRUE;
 }
 
+/* Most who come to wait hold nothing that anybody wants: that is told without a walk. */
+static gboolean
+is_waited_for (const AglLedger *ledger, const AglProcess *holder)
+{
+  return ledger->n_outsiders > 0 || agl_lock_index_first_own (ledger->wanted, holder) != NULL
+         || agl_rules_is_awaited (ledger, holder);
+}
+
 gboolean
 agl_wait_graph_allow_wait (const AglLedger *ledger,
                            const AglProcess *holder,
@@ -169,6 +178,9 @@ agl_wait_graph_allow_wait (const AglLedger *ledger,
 
   if (holder == NULL)
     return TRUE; /* who stands behind a claim came later, and is found to close the circle in its stead */
+
+  if (!is_waited_for (ledger, holder))
+    return TRUE;
 
   walk_init (&walk, ledger, holder);
   if (add_blockers (&walk, blockers, directory, START) && stays_open (&walk))

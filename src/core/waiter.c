@@ -18,6 +18,12 @@ agl_blockers_clear (AglBlockers *blockers)
 }
 
 gboolean
+agl_blockers_are_none (const AglBlockers *blockers)
+{
+  return agl_blockers_way_is_free (blockers) && blockers->outsiders->len == 0;
+}
+
+gboolean
 agl_blockers_way_is_free (const AglBlockers *blockers)
 {
   return blockers->locks->len == 0 && blockers->waiters->len == 0;

@@ -15,7 +15,7 @@
 #define MAX_RUNNING_PER_USER 2
 #define SLOW_MSEC            1000
 /* Beyond this a user's program asks faster than its filesystem answers. */
-#define MAX_QUEUED_PER_USER  32
+#define MAX_QUEUED_PER_USER  1024
 #define DEFAULT_TIMEOUT_MSEC 10000
 
 typedef struct

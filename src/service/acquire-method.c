@@ -29,6 +29,14 @@ on_directory (AglCall *call)
 }
 
 static gboolean
+is_wanted (gpointer client)
+{
+  const AglCaller *caller = client;
+
+  return !caller->is_gone && !g_dbus_connection_is_closed (caller->connection);
+}
+
+static gboolean
 set_holder (AglCall *call, const AglAcquireOptions *options, AglCallAppeal *appeal, GError **error)
 {
   AglRequest *request = options->request;
@@ -74,6 +82,7 @@ agl_acquire_method (AglCall *call)
   if (request->asker.process != NULL)
     agl_process_ref (request->asker.process);
   request->client = call->caller;
+  request->is_wanted = is_wanted;
   call->data = agl_request_ref (request);
   call->free_data = (GDestroyNotify)agl_request_unref;
   agl_call_find_directory (call, options.directory_fd,

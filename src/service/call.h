@@ -79,7 +79,7 @@ AglProcess *agl_call_open_process (
 /* TRUE when the call's asker may read the free texts of @uid's locks. */
 gboolean agl_call_may_read_texts (const AglCall *call, uid_t uid);
 
-/* Before texts are left out of an answer: asks the authority, once for each call and without troubling anybody,
- * whether the caller is privileged, and then does @step, it may be before this returns. FALSE: that is known
- * already, and nothing is done. */
+/* Before texts are left out of an answer: asks the authority, once for each call and without troubling
+ * anybody, whether the caller is privileged, and then does @step, it may be before this returns. FALSE: that
+ * is known already, and nothing is done. */
 gboolean agl_call_ask_for_texts (AglCall *call, AglCallStep step);

@@ -15,8 +15,12 @@
 #include "service/notify.h"
 #include "service/socket-door.h"
 
-/* Of one user on the direct socket: each agent, applet and shell prompt has one for a moment or for long. */
-#define MAX_CONNECTIONS_PER_USER 512
+/* Of one user on the direct socket: each agent, applet and shell prompt has one for a moment, each waiter one
+ * for long. */
+#define SPARE_CONNECTIONS_PER_USER 512
+
+/* Calls under way on one connection, besides its waits. */
+#define SPARE_PENDING_CALLS 128
 
 /* Towards a reader of signals that does not read: a burst of a few thousand locks fits, an absent reader does
  * not. */
@@ -113,8 +117,10 @@ open_socket (AglDaemon *self, const char *address, GError **error)
 {
   const AglDoorPolicy policy = {
     .everybody = self->service.scope == AGL_SCOPE_SYSTEM,
-    .max_connections_per_user = MAX_CONNECTIONS_PER_USER,
+    .max_connections_per_user =
+        self->service.settings.keeper.max_waiters_per_user + SPARE_CONNECTIONS_PER_USER,
     .max_queued_messages = MAX_QUEUED_MESSAGES,
+    .max_pending_calls = 2 * self->service.settings.keeper.max_waiters_per_user + SPARE_PENDING_CALLS,
   };
   AglSocketDoor *door = agl_socket_door_new (address, policy.everybody ? 0666 : 0600, &policy, on_opened,
                                              on_closed, self, error);
@@ -138,20 +144,11 @@ open_sockets (AglDaemon *self, char **listen, GError **error)
   return TRUE;
 }
 
-/* The catalogue's folders, weakest first. AGENTCTL_LOCKS_AGENTS_DIR stands in for the shipped one when the
- * service runs from where it was built. */
 static void
 load_catalog (AglDaemon *self)
 {
-  const char *shipped = g_getenv ("AGENTCTL_LOCKS_AGENTS_DIR");
-  g_autofree char *own = g_build_filename (g_get_user_config_dir (), "agentctl-locks", "agents.d", NULL);
-  const char *folders[] = {
-    shipped != NULL ? shipped : AGL_PKGDATADIR "/agents.d",
-    AGL_SYSCONFDIR "/agentctl-locks/agents.d",
-    self->service.scope == AGL_SCOPE_USER ? own : NULL,
-    NULL,
-  };
-  g_autoptr (AglAgentCatalog) catalog = agl_agent_catalog_load (folders);
+  g_auto (GStrv) folders = agl_paths_agents_dirs (self->service.scope);
+  g_autoptr (AglAgentCatalog) catalog = agl_agent_catalog_load ((const char *const *)folders);
 
   agl_keeper_set_catalog (self->service.keeper, catalog);
 }

@@ -5,6 +5,7 @@
 #include "service/lock-facts.h"
 #include "service/locks-object.h"
 #include "service/options.h"
+#include "service/socket-door.h"
 
 #include <string.h>
 
@@ -128,6 +129,20 @@ parse_list (AglCall *call, Filter *filter, GError **error)
   return TRUE;
 }
 
+/* A list may be long: who asks for many of them and reads none would have us keep them all. */
+#define MAX_UNREAD_MESSAGES 64
+
+static gboolean
+reads_its_replies (AglCall *call, GError **error)
+{
+  if (agl_socket_door_get_backlog (call->caller->connection) <= MAX_UNREAD_MESSAGES)
+    return TRUE;
+  g_set_error (error, AGL_ERROR, AGL_ERROR_LIMIT_EXCEEDED,
+               "More than %d messages to this connection are unread; read them before asking for a list",
+               MAX_UNREAD_MESSAGES);
+  return FALSE;
+}
+
 void
 agl_list_method (AglCall *call)
 {
@@ -137,7 +152,7 @@ agl_list_method (AglCall *call)
 
   call->data = filter;
   call->free_data = filter_free;
-  if (!parse_list (call, filter, &error))
+  if (!reads_its_replies (call, &error) || !parse_list (call, filter, &error))
     {
       agl_call_fail (call, g_steal_pointer (&error), AGL_CALL_FINAL);
       return;
@@ -198,8 +213,8 @@ check (AglCall *call)
   g_autoptr (AglRequest) request = agl_request_new ();
   g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
   g_auto (AglBlockers) blockers = { 0 };
+  g_autoptr (GError) error = NULL;
   GVariantBuilder facts;
-  gboolean free;
 
   /* A process that holds nothing: as a manual request, which is nobody's, would find it. */
   request->uid = call->asker.uid;
@@ -207,7 +222,12 @@ check (AglCall *call)
   request->directory = agl_directory_ref (call->directory);
   request->detect_agents = call->service->settings.detect_agents;
   request->timeout_msec = -1;
-  free = agl_lock_table_find_blockers (agl_keeper_get_table (call->service->keeper), request, &blockers);
+  if (!agl_lock_table_find_blockers (agl_keeper_get_table (call->service->keeper), request, &blockers,
+                                     &error))
+    {
+      agl_call_fail (call, g_steal_pointer (&error), AGL_CALL_FINAL);
+      return;
+    }
   if (any_is_reserved (call, &blockers) && agl_call_ask_for_texts (call, check))
     return;
 
@@ -216,7 +236,7 @@ check (AglCall *call)
   /* Behind somebody who waits one stands behind whom that one waits for. */
   for (guint i = 0; blockers.waiters != NULL && i < blockers.waiters->len; i++)
     add_blockers (call, &facts, agl_waiter_get_blockers (g_ptr_array_index (blockers.waiters, i)), seen);
-  agl_call_return (call, g_variant_new ("(baa{sv})", free, &facts));
+  agl_call_return (call, g_variant_new ("(baa{sv})", agl_blockers_are_none (&blockers), &facts));
 }
 
 void

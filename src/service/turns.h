@@ -3,10 +3,10 @@
 #include <gio/gio.h>
 #include <sys/types.h>
 
-/* Whose call is next. All calls come through one loop, in the order in which they arrived, so one user who sends
- * as fast as he can would have everybody stand behind him. Here each user has a short time per turn of the loop:
- * within it a call is run at once, beyond it it waits in that user's own queue, and the queues take turns. Main
- * thread. */
+/* Whose call is next. All calls come through one loop, in the order in which they arrived, so one user who
+ * sends as fast as he can would have everybody stand behind him. Here each user has a short time per turn of
+ * the loop: within it a call is run at once, beyond it it waits in that user's own queue, and the queues take
+ * turns. Main thread. */
 typedef struct _AglTurns AglTurns;
 
 /* A call in its turn. */

@@ -111,6 +111,7 @@ class Malformed(harness.Case):
                 with harness.stream(self.service.socket) as wire:
                     wire.enter()
                     wire.send(bytes(broken))
+                    wire.hang_up()
         self.assertIsNone(self.service.process.poll())
         # A flip may have made another valid call (another text, another time); none may touch what is held.
         self.assertEqual(self.bystander.lock(self.lock)["pid"], self.agent_there.pid)

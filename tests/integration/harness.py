@@ -269,7 +269,9 @@ class Agent:
                  gid=None, groups=(), arguments=()):
         self.case, self.door = case, door or case.door
         self.answers, self.closed, self._next, self._buffer = {}, False, 1, b""
-        argv = [program or os.path.join(BUILD, "tests", "integration", "test-agent"), *arguments]
+        argv = program if isinstance(program, list) else [
+            program or os.path.join(BUILD, "tests", "integration", "test-agent")]
+        argv = [*argv, *arguments]
         user = {} if uid is None else {"user": uid, "group": uid if gid is None else gid,
                                              "extra_groups": list(groups)}
 
@@ -495,8 +497,19 @@ class Service:
     def socket(self):
         return f"{self.runtime}/bus"
 
+    def program(self, path):
+        """A program of the build, where this service's user can reach it: the build may be in a private home."""
+        path = os.path.join(BUILD, path)
+        if self.uid is None:
+            return path
+        copy = f"{self.root}/bin/{os.path.basename(path)}"
+        if not os.path.exists(copy):
+            os.makedirs(os.path.dirname(copy), exist_ok=True)
+            shutil.copy(path, copy)
+        return copy
+
     def command(self, *more):
-        return [os.path.join(BUILD, "src", "service", "agentctl-locksd"), "--user",
+        return [self.program("src/service/agentctl-locksd"), "--user",
                 f"--runtime-dir={self.runtime}", f"--state-dir={self.state}", f"--config={self.root}/config",
                 *self.arguments, *more]
 
@@ -719,6 +732,12 @@ class Wire:
         self.send(b"NEGOTIATE_UNIX_FD\r\n")
         self.line()
         self.send(b"BEGIN\r\n")
+
+    def hang_up(self):
+        """Says that no more will come, and waits until the other end has drawn its conclusions."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+        self.closed()
 
     def closed(self):
         """Waits for the other end to hang up, whatever it says before."""

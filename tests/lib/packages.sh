@@ -5,7 +5,7 @@
 #   need_packages GROUP...   installs what these groups lack; returns 1 when it cannot
 #
 # A line of the table: group, what shows that it is there (command:NAME, module:PKG-CONFIG-NAME, python:MODULE
-# of the system's Python, header:FILE), and its package on Debian and Ubuntu, Fedora, Arch.
+# of the system's Python, header:FILE, file:PATH), and its package on Debian and Ubuntu, Fedora, Arch.
 
 package_table() {
     cat <<'END'
@@ -23,8 +23,15 @@ try    command:busctl              systemd                 systemd              
 try    command:gdbus               libglib2.0-bin          glib2                   glib2
 try    command:git                 git                     git                     git
 test   python:gi                   python3-gi              python3-gobject-base    python-gobject
-test   module:polkit-gobject-1     libpolkit-gobject-1-dev polkit-devel            polkit
 test   command:setpriv             util-linux              util-linux              util-linux
+test   command:setfacl             acl                     acl                     acl
+test   command:useradd             passwd                  shadow-utils            shadow
+test   command:systemd-analyze     systemd                 systemd                 systemd
+test   file:/usr/lib/polkit-1/polkitd polkitd              polkit                  polkit
+test   python:dbusmock             python3-dbusmock        python3-dbusmock        python-dbusmock
+boot   command:debootstrap         debootstrap             debootstrap             debootstrap
+boot   command:systemd-nspawn      systemd-container       systemd-container       systemd
+boot   command:nsenter             util-linux              util-linux-core         util-linux
 check  command:clang               clang                   clang                   clang
 check  command:clang-format        clang-format            clang-tools-extra       clang
 check  command:shellcheck          shellcheck              ShellCheck              shellcheck
@@ -36,6 +43,7 @@ package_is_there() {
     command:*) command -v "${1#*:}" >/dev/null 2>&1 ;;
     module:*) pkg-config --exists "${1#*:}" 2>/dev/null ;;
     python:*) /usr/bin/python3 -c "import ${1#*:}" 2>/dev/null ;;
+    file:*) [ -e "${1#*:}" ] ;;
     header:*) printf '#include <%s>\n' "${1#*:}" | cc -E -x c -o /dev/null - 2>/dev/null ;;
     esac
 }

@@ -57,7 +57,7 @@ test_expand (void)
     }
 }
 
-#define ALL_GROUPS ((AglOptionGroups)((AGL_OPTIONS_FILTER << 1) - 1))
+#define ALL_GROUPS ((AglOptionGroups)((AGL_OPTIONS_AGENT << 1) - 1))
 
 static const AglUsage plain = { .name = "plain", .groups = ALL_GROUPS, .max_arguments = 1 };
 static const AglUsage launcher = { .name = "launcher",

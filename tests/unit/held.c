@@ -175,7 +175,8 @@ test_a_waiter (void)
                    AGL_OUTCOME_GRANTED);
   g_assert_cmpint (agl_lock_table_acquire (world.table, first, &lock, &waiter, NULL, NULL), ==,
                    AGL_OUTCOME_WAITING);
-  g_assert_false (agl_lock_table_find_blockers (world.table, request, &blockers));
+  g_assert_true (agl_lock_table_find_blockers (world.table, request, &blockers, NULL));
+  g_assert_false (agl_blockers_are_none (&blockers));
   g_assert_cmpuint (blockers.locks->len, ==, 0);
   assert_message (request, &blockers, expected);
 }

@@ -524,6 +524,33 @@ test_ends_of_a_wait (StoreFixture *stored, gconstpointer unused)
   tear_down ();
 }
 
+static gboolean
+is_not_wanted (gpointer client)
+{
+  return FALSE;
+}
+
+static void
+test_a_turn_of_one_who_hung_up_goes_to_the_next (StoreFixture *stored, gconstpointer unused)
+{
+  g_auto (Answer) first = { 0 }, second = { 0 };
+  AglRequest *request;
+  pid_t holder;
+
+  set_up (stored, 60000);
+  holder = start_holder ();
+  acquire (holder, world->inside);
+  request = request_for (start_holder (), world->inside);
+  request->is_wanted = is_not_wanted;
+  wait_for (request, &first);
+  wait_for (request_for (start_holder (), world->inside), &second);
+  kill_holder (holder);
+  wait_until_told ("released 1 exited; refused; answered; acquired 2; ");
+  g_assert_error (first.error, AGL_ERROR, AGL_ERROR_CANCELLED);
+  g_assert_cmpuint (second.id, ==, 2);
+  tear_down ();
+}
+
 static void
 test_a_waiter_that_leaves (StoreFixture *stored, gconstpointer unused)
 {
@@ -682,6 +709,38 @@ test_stolen (StoreFixture *stored, gconstpointer unused)
   tear_down ();
 }
 
+/* Who cannot be looked at may be an agent: nothing is granted, whoever it is. */
+static void
+test_who_is_there_cannot_be_told (StoreFixture *stored, gconstpointer unused)
+{
+  g_auto (Answer) refused = { 0 };
+  g_auto (Answer) granted = { 0 };
+  g_autofree char *file = g_build_filename (stored->base, "some.conf", NULL);
+  const char *folders[] = { stored->base, NULL };
+  g_autoptr (AglAgentCatalog) catalog = NULL;
+  g_autofree char *rule = NULL;
+  AglRequest *request;
+
+  set_up (stored, 60000);
+  g_assert_true (g_file_set_contents (file, "[Agent]\nCommand=nobody-is-called-that\n", -1, NULL));
+  catalog = agl_agent_catalog_load (folders);
+  g_assert_cmpuint (agl_agent_catalog_size (catalog), ==, 1);
+  agl_keeper_set_catalog (world->keeper, catalog);
+
+  rule = g_strdup_printf ("openat /proc/%d * EMFILE", (int)start_holder ());
+  request = request_for (0, world->inside);
+  request->detect_agents = TRUE;
+  agl_faults_set (rule);
+  ask (agl_request_ref (request), &refused);
+  g_assert_error (refused.error, AGL_ERROR, AGL_ERROR_UNAVAILABLE);
+  g_assert_cmpuint (agl_faults_count (), >, 0);
+  agl_faults_set (NULL);
+  ask (request, &granted);
+  g_assert_no_error (granted.error);
+  g_assert_cmpstr (world->told->str, ==, "refused; answered; acquired 1; ");
+  tear_down ();
+}
+
 #define ADD(path, test) store_fixture_add ("/keeper/" path, test)
 
 int
@@ -706,6 +765,7 @@ main (int argc, char **argv)
   ADD ("a-turn-comes-with-a-death", test_a_turn_comes_with_a_death);
   ADD ("a-turn-that-cannot-be-saved-goes-to-the-next", test_a_turn_that_cannot_be_saved_goes_to_the_next);
   ADD ("ends-of-a-wait", test_ends_of_a_wait);
+  ADD ("a-turn-of-one-who-hung-up-goes-to-the-next", test_a_turn_of_one_who_hung_up_goes_to_the_next);
   ADD ("a-waiter-that-leaves", test_a_waiter_that_leaves);
   ADD ("a-stop-releases-nothing-and-tells-who-waits", test_a_stop_releases_nothing_and_tells_who_waits);
   ADD ("a-restart", test_a_restart);
@@ -713,5 +773,6 @@ main (int argc, char **argv)
   ADD ("handed-over", test_handed_over);
   ADD ("a-claim-handed-over-is-a-lock-of-its-process", test_a_claim_handed_over_is_a_lock_of_its_process);
   ADD ("stolen", test_stolen);
+  ADD ("who-is-there-cannot-be-told", test_who_is_there_cannot_be_told);
   return g_test_run ();
 }

@@ -234,6 +234,25 @@ test_no_circle_through_an_outsider (void)
   assert_told (&world, "released 2 released\nended 2 by Deadlock\nqueue\n");
 }
 
+/* The unregistered agent itself comes to wait for him who waits for it. */
+static void
+test_an_outsider_closes_no_circle (void)
+{
+  g_auto (World) world = { 0 };
+  g_autoptr (AglRequest) request = make_request ("/9", &a, 1000, X, AGL_CONFLICT_WAIT);
+  AglLock *lock;
+  AglWaiter *waiter;
+
+  world_init (&world);
+  request->detect_agents = TRUE;
+  assert_granted (&world, "/1", &a, X, AGL_CONFLICT_FAIL);
+  world.outsider = &b;
+  g_assert_cmpint (agl_lock_table_acquire (world.table, request, &lock, &waiter, NULL, NULL), ==,
+                   AGL_OUTCOME_WAITING);
+  assert_refused (&world, "/1", &b, X, AGL_CONFLICT_WAIT, AGL_ERROR_DEADLOCK);
+  assert_waits (&world, "/1", &c, X);
+}
+
 /* --- unregistered agents --- */
 
 static void
@@ -276,6 +295,44 @@ test_outsiders (void)
   g_assert_cmpuint (world.n_looks, ==, 0);
 }
 
+/* Only proof grants: who cannot tell who is there lets nobody in. */
+static void
+test_not_to_be_told (void)
+{
+  g_auto (World) world = { 0 };
+  g_autoptr (AglRequest) request = make_request ("/1", &a, 1000, X, AGL_CONFLICT_FAIL);
+  g_autoptr (AglRequest) later = make_request ("/1", &b, 1000, X, AGL_CONFLICT_WAIT);
+  g_auto (AglBlockers) blockers = { 0 };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GError) question = NULL;
+  AglLock *lock;
+  AglWaiter *waiter;
+
+  world_init (&world);
+  request->detect_agents = TRUE;
+  later->detect_agents = TRUE;
+  world.blind = TRUE;
+  g_assert_cmpint (agl_lock_table_acquire (world.table, request, &lock, &waiter, NULL, &error), ==,
+                   AGL_OUTCOME_REFUSED);
+  g_assert_error (error, AGL_ERROR, AGL_ERROR_UNAVAILABLE);
+  g_assert_false (agl_lock_table_find_blockers (world.table, request, &blockers, &question));
+  g_assert_error (question, AGL_ERROR, AGL_ERROR_UNAVAILABLE);
+  assert_told (&world, "");
+  g_assert_cmpuint (agl_lock_table_count (world.table), ==, 0);
+
+  /* Nor when one's turn has come. */
+  world.blind = FALSE;
+  g_assert_cmpint (agl_lock_table_acquire (world.table, request, &lock, &waiter, NULL, NULL), ==,
+                   AGL_OUTCOME_GRANTED);
+  g_assert_cmpint (agl_lock_table_acquire (world.table, later, &lock, &waiter, NULL, NULL), ==,
+                   AGL_OUTCOME_WAITING);
+  assert_told (&world, "acquired 1\nchanged 1 waiters\nqueue\n");
+  world.blind = TRUE;
+  agl_lock_table_release (world.table, agl_lock_table_lookup (world.table, 1), AGL_RELEASE_RELEASED);
+  assert_told (&world, "released 1 released\nended 1 by Unavailable\nqueue\n");
+  g_assert_cmpuint (agl_lock_table_count (world.table), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -294,7 +351,9 @@ main (int argc, char **argv)
   g_test_add_func ("/lock-queue/a-ring-of-five", test_a_ring_of_five);
   g_test_add_func ("/lock-queue/no-circle-by-going-ahead", test_no_circle_by_going_ahead);
   g_test_add_func ("/lock-queue/no-circle-through-an-outsider", test_no_circle_through_an_outsider);
+  g_test_add_func ("/lock-queue/an-outsider-closes-no-circle", test_an_outsider_closes_no_circle);
   g_test_add_func ("/lock-queue/outsiders", test_outsiders);
+  g_test_add_func ("/lock-queue/not-to-be-told", test_not_to_be_told);
   result = g_test_run ();
   for (guint i = 0; i < G_N_ELEMENTS (all); i++)
     holder_end (all[i]);

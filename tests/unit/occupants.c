@@ -352,7 +352,9 @@ look_at_stopped_server (int tell_fd)
 static void
 test_stopped_server (void)
 {
-  run_child (look_at_stopped_server);
+  /* Others may not open the device everywhere. */
+  if (geteuid () == 0)
+    run_child (look_at_stopped_server);
 }
 
 static void

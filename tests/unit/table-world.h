@@ -56,6 +56,7 @@ struct World
   int commits_until_failure; /* -1: they all succeed */
   gboolean not_ready;
   Holder *outsider; /* seen wherever one looks */
+  gboolean blind;   /* nothing can be seen */
   guint n_commits, n_looks;
   void (*in_hook) (World *world, const char *what); /* called from every event hook */
 };
@@ -74,18 +75,22 @@ world_commit (AglLock *lock, GPtrArray *superseded, gpointer user_data, GError *
   return FALSE;
 }
 
-static inline GPtrArray *
-world_look (const AglRequest *request, gpointer user_data)
+static inline gboolean
+world_look (const AglRequest *request, GPtrArray **outsiders, gpointer user_data, GError **error)
 {
   World *self = user_data;
-  GPtrArray *found;
 
   self->n_looks++;
+  if (self->blind)
+    {
+      g_set_error (error, AGL_ERROR, AGL_ERROR_UNAVAILABLE, "out of descriptors");
+      return FALSE;
+    }
   if (self->outsider == NULL)
-    return NULL;
-  found = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_outsider_unref);
-  g_ptr_array_add (found, agl_outsider_new (self->outsider->process, 1000, "node", "claude"));
-  return found;
+    return TRUE;
+  *outsiders = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_outsider_unref);
+  g_ptr_array_add (*outsiders, agl_outsider_new (self->outsider->process, 1000, "node", "claude"));
+  return TRUE;
 }
 
 static inline gboolean

@@ -292,7 +292,7 @@ test_the_stuck_do_not_hold_up_others (Fixture *f, gconstpointer unused)
 static void
 test_too_many_are_refused (Fixture *f, gconstpointer unused)
 {
-  const guint n_queued = 32;
+  const guint n_queued = 1024;
 
   for (guint i = 0; i < 2; i++)
     push_stuck (f, ALICE);
