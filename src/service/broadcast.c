@@ -2,6 +2,7 @@
 #include "service/broadcast.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "common/names.h"
@@ -35,8 +36,10 @@ is_bus (GDBusConnection *connection)
 
 /* An end that was told is forgotten on disk, and a service that is killed in between is followed by one that
  * tells it again. So the file goes the moment that the signal is written, in GDBus's own thread: behind each
- * such signal goes a mark in the same queue, which is never written (a filter may drop a message) and whose
- * turn means that the signal is with the bus. All else about an end is done in the main loop, in its time. */
+ * such signal goes a mark in the same queue, whose turn means that the signal is with the bus. The mark is a
+ * call that costs the bus nothing and wants no reply; a filter that dropped it would make GDBus's flush wait
+ * for ever, which counts what is queued against what is written. All else about an end is done in the main
+ * loop, in its time. */
 #define MARK "agl-written"
 
 static GDBusMessage *
@@ -44,13 +47,10 @@ on_message (GDBusConnection *connection, GDBusMessage *message, gboolean incomin
 {
   const char *path = incoming ? NULL : g_object_get_data (G_OBJECT (message), MARK);
 
-  if (path == NULL)
-    return message;
   /* Should it fail, the main loop finds it there and says so. */
-  if (unlink (path) != 0)
+  if (path != NULL && unlinkat (AT_FDCWD, path, 0) != 0)
     g_debug ("%s stays for the moment: %s", path, g_strerror (errno));
-  g_object_unref (message);
-  return NULL;
+  return message;
 }
 
 void
@@ -67,7 +67,9 @@ mark_written (AglService *service, GDBusConnection *connection, guint64 id)
 
   if (path == NULL)
     return;
-  mark = g_dbus_message_new_signal (AGL_OBJECT_PATH, AGL_INTERFACE, "Written");
+  mark = g_dbus_message_new_method_call ("org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                         "org.freedesktop.DBus", "GetId");
+  g_dbus_message_set_flags (mark, G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
   g_object_set_data_full (G_OBJECT (mark), MARK, path, g_free);
   g_dbus_connection_send_message (connection, mark, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL, NULL);
 }
