@@ -12,6 +12,9 @@ void agl_broadcast_let_go (AglService *service);
 /* Without telling anybody: the service stops, and the next one tells the ends. */
 void agl_broadcast_drop_held (AglService *service);
 
+/* On the connection to the bus, before anything is told there. */
+void agl_broadcast_attach (GDBusConnection *connection);
+
 void agl_broadcast_acquired (AglService *service, AglLock *lock);
 void agl_broadcast_released (AglService *service, AglLock *lock, AglReleaseReason reason);
 void agl_broadcast_changed (AglService *service, AglLock *lock, AglChange what);

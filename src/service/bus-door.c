@@ -2,6 +2,7 @@
 #include "service/bus-door.h"
 
 #include "common/names.h"
+#include "service/broadcast.h"
 #include "service/bus-throttle.h"
 
 /* From a restarting bus's first moment to one that stays away: how long until the next attempt. */
@@ -137,6 +138,7 @@ on_connected (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   self->connection = g_steal_pointer (&connection);
+  agl_broadcast_attach (self->connection);
   g_dbus_connection_set_exit_on_close (self->connection, FALSE);
   g_signal_connect (self->connection, "closed", G_CALLBACK (on_closed), self);
   self->name = g_bus_own_name_on_connection (self->connection, AGL_BUS_NAME,
