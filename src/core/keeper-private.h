@@ -55,4 +55,5 @@ void agl_keeper_prove (AglKeeper *self);
 gboolean agl_keeper_is_ready (const AglRequest *request, gpointer user_data, GError **error);
 void agl_keeper_wait_ended (AglWaiter *waiter, AglLock *lock, const GError *error, gpointer user_data);
 void agl_keeper_holder_to_be_died (AglKeeper *self, AglProcess *process);
+void agl_keeper_directory_removed (AglKeeper *self, const AglDirectory *directory);
 void agl_keeper_check_waiters (AglKeeper *self);

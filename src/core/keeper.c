@@ -314,6 +314,9 @@ agl_keeper_end (AglKeeper *self, AglLock *lock, AglReleaseReason reason)
       forget_later (self, lock, reason);
     }
   g_hash_table_remove (self->stuck, &lock->id);
+  /* Before it is released: nobody's turn comes in a directory that is proven gone. */
+  if (reason == AGL_RELEASE_REMOVED)
+    agl_keeper_directory_removed (self, lock->directory);
   agl_lock_table_release (self->table, lock, reason);
   return TRUE;
 }
@@ -445,6 +448,8 @@ on_round (gpointer user_data)
 {
   agl_keeper_prove (user_data);
   agl_keeper_check_waiters (user_data);
+  /* Tells what was proven; and unregistered agents in somebody's way may have left. */
+  agl_keeper_settle (user_data);
 }
 
 void

@@ -13,6 +13,15 @@
 /* Kept for a bus that has not answered yet: at about a kilobyte each no more than a burst is worth. */
 #define MAX_UNHEARD 10000
 
+/* How long those who lost their direct connection have to come back. */
+#define COMEBACK_MSEC 3000
+
+typedef struct
+{
+  AglLock *lock;
+  AglReleaseReason reason;
+} Missed;
+
 typedef struct
 {
   const char *signal; /* static */
@@ -214,6 +223,69 @@ void
 agl_broadcast_released (AglService *service, AglLock *lock, AglReleaseReason reason)
 {
   broadcast (service, lock, "LockReleased", make_released, reason);
+  if (service->missed != NULL && service->missed_timer == 0)
+    {
+      Missed *missed = g_new0 (Missed, 1);
+
+      missed->lock = agl_lock_ref (lock);
+      missed->reason = reason;
+      g_queue_push_tail (service->missed, missed);
+    }
+}
+
+static void
+missed_free (gpointer data)
+{
+  Missed *missed = data;
+
+  agl_lock_unref (missed->lock);
+  g_free (missed);
+}
+
+void
+agl_broadcast_drop_missed (AglService *service)
+{
+  g_clear_handle_id (&service->missed_timer, g_source_remove);
+  if (service->missed != NULL)
+    g_queue_free_full (g_steal_pointer (&service->missed), missed_free);
+}
+
+static gboolean
+on_comeback (gpointer user_data)
+{
+  AglService *service = user_data;
+  GList *connections =
+      g_dbus_interface_skeleton_get_connections (G_DBUS_INTERFACE_SKELETON (service->object));
+
+  service->missed_timer = 0;
+  for (GList *each = connections; each != NULL; each = each->next)
+    for (GList *l = service->missed->head; !is_bus (each->data) && l != NULL; l = l->next)
+      {
+        const Missed *missed = l->data;
+
+        emit (
+            each->data, "LockReleased",
+            make_released (missed->lock, missed->reason, may_hear_texts (service, each->data, missed->lock)));
+      }
+  g_list_free_full (connections, g_object_unref);
+  agl_broadcast_drop_missed (service);
+  return G_SOURCE_REMOVE;
+}
+
+void
+agl_broadcast_remember (AglService *service)
+{
+  if (service->missed == NULL)
+    service->missed = g_queue_new ();
+}
+
+void
+agl_broadcast_remind (AglService *service)
+{
+  if (service->missed == NULL || g_queue_is_empty (service->missed))
+    agl_broadcast_drop_missed (service);
+  else
+    service->missed_timer = g_timeout_add (COMEBACK_MSEC, on_comeback, service);
 }
 
 void

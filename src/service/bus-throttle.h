@@ -2,9 +2,9 @@
 #pragma once
 #include <gio/gio.h>
 
-/* What one sender on a message bus may have unanswered. GDBus takes in whatever comes, and queues it for the main
- * loop: a sender that wants no replies is stopped by no limit of the bus either (dbus-daemon counts replies
- * that are due). Beyond this a call is refused as soon as it is read, in GDBus' thread, with
+/* What one sender on a message bus may have unanswered. GDBus takes in whatever comes, and queues it for the
+ * main loop: a sender that wants no replies is stopped by no limit of the bus either (dbus-daemon counts
+ * replies that are due). Beyond this a call is refused as soon as it is read, in GDBus' thread, with
  * org.freedesktop.DBus.Error.LimitsExceeded, and costs the main loop nothing. */
 #define AGL_BUS_MAX_UNANSWERED 256
 
