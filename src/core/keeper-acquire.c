@@ -113,20 +113,19 @@ set_holder_died (GError **error, const AglRequest *request)
                (int)agl_process_get_pid (request->holder), directory);
 }
 
-<<<<<<< HEAD
 /* What we lack says nothing about where the process is. */
 static gboolean
 is_shortage (int code)
 {
   return code == EMFILE || code == ENFILE || code == ENOMEM;
-=======
+}
+
 static void
 set_directory_removed (GError **error, const AglRequest *request)
 {
   g_autofree char *directory = agl_text_escape (agl_directory_get_path (request->directory), -1);
 
   g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY, "\"%s\" has been removed", directory);
->>>>>>> review
 }
 
 /* Judges what was seen. Unknown is no proof that it is there, so it grants nothing. */
