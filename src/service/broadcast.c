@@ -264,7 +264,7 @@ on_comeback (gpointer user_data)
         const Missed *missed = l->data;
 
         emit (
-            each->data, "LockReleased",
+            service, each->data, "LockReleased",
             make_released (missed->lock, missed->reason, may_hear_texts (service, each->data, missed->lock)));
       }
   g_list_free_full (connections, g_object_unref);
