@@ -310,6 +310,7 @@ class Users(Case):
         for call in stuck:
             self.assertRaises(harness.Refused, call.value)
         self.assertEqual([held["id"] for held in self.me.list()], [lock])
+        self.mount.go_on()
 
 
 if __name__ == "__main__":
