@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One user at the limits, or sending as fast as possible, and another who wants to work beside."""
+import os
+import signal
 import struct
 import subprocess
 import sys
@@ -255,23 +257,6 @@ class Flood(machine.Case):
     def address(self):
         return self.service.address(self.door).partition("=")[2]
 
-    def test_who_comes_later_is_not_served_after_all_that_came_before(self):
-        """bob has thousands of expensive calls under way when alice comes: she overtakes them."""
-        place = self.directory(owner="alice")
-        # On the bus a connection has at most 128 of them (dbus-daemon's max_replies_per_connection).
-        connections, each = (16, 250) if self.door == "direct" else (32, 125)
-        alice = self.agent(place, "alice")
-        helper = Helper(self, "bob", FLOODER, self.address(), connections, each, "Occupants", "/", self.door)
-        self.assertEqual(helper.line(), "ready")
-        helper.say()
-        self.assertEqual(helper.line(), "sent")
-        lock = alice.acquire(place)
-        self.assertEqual(alice.release(id=lock), 1)
-        helper.say()
-        answered = int(helper.line())
-        self.assertLess(answered, connections * each, "alice stood behind all of bob's calls")
-        until(lambda: (helper.say(), int(helper.line()))[1] == connections * each, "bob's answers, in the end")
-
     def test_as_fast_as_can_be(self):
         """bob sends without end; alice works, and the service does not grow."""
         place = self.directory(owner="alice")
@@ -286,6 +271,67 @@ class Flood(machine.Case):
         self.assertLess(memory_of(self.service.process), 300_000)
         helper.end()
         self.me.list()
+
+
+@both_doors
+class Order(machine.Case):
+    """In which order calls of different users are served: ids tell, since each lock's is larger than the last."""
+
+    config = {"MaxLocksPerUser": 100_000}
+
+    def enter_as(self, who):
+        """A connection of somebody's, in our hands, byte by byte."""
+        os.setegid(machine.gid_of(who))
+        os.seteuid(machine.uid_of(who))
+        try:
+            wire = harness.Wire(self.service.address(self.door).partition("=")[2])
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+        self.addCleanup(wire.socket.close)
+        wire.send(b"\0AUTH EXTERNAL " + str(machine.uid_of(who)).encode().hex().encode() + b"\r\n")
+        self.assertTrue(wire.line().startswith(b"OK "))
+        wire.send(b"BEGIN\r\n")
+        if self.door == "bus":
+            self.ask_bus(wire, "Hello", 1)
+        return wire
+
+    @staticmethod
+    def blob(destination, path, interface, member, serial, body=None):
+        message = harness.Gio.DBusMessage.new_method_call(destination, path, interface, member)
+        message.set_serial(serial)
+        if body is not None:
+            message.set_body(body)
+        return bytes(message.to_blob(harness.Gio.DBusCapabilityFlags.NONE))
+
+    def ask_bus(self, wire, member, serial):
+        """Its answer means that it has taken everything before."""
+        bus = "org.freedesktop.DBus"
+        wire.send(self.blob(bus, "/org/freedesktop/DBus", bus, member, serial))
+        if wire.socket.recv(65536) == b"":
+            self.fail("the bus hung up")
+
+    def acquire(self, wire, place, first, count):
+        body = GLib.Variant("(sa{sv})", (place, options(manual=True, shared=True)))
+        wire.send(b"".join(self.blob(harness.NAME, harness.PATH, harness.NAME, "Acquire", serial, body)
+                           for serial in range(first, first + count)))
+        if self.door == "bus":
+            self.ask_bus(wire, "GetId", first + count)
+
+    def test_nobody_stands_behind_all_of_one_users_calls(self):
+        place = self.directory(owner="bob", mode=0o777)
+        # On the bus a connection has at most 128 under way (dbus-daemon's max_replies_per_connection).
+        bobs = [self.enter_as("bob") for _ in range(6)]
+        alices = self.enter_as("alice")
+        os.kill(self.service.process.pid, signal.SIGSTOP)
+        for wire in bobs:
+            self.acquire(wire, place, 2, 100)
+        self.acquire(alices, place, 2, 1)
+        os.kill(self.service.process.pid, signal.SIGCONT)
+        until(lambda: self.me.get("LockCount") == 601, lambda: f"all locks; {self.me.get('LockCount')} so far",
+              limit=4 * harness.LIMIT)
+        ids = {who: [lock["id"] for lock in self.me.list(uid=machine.uid_of(who))] for who in ("alice", "bob")}
+        self.assertLess(ids["alice"][0], max(ids["bob"]), "alice came last of all, and was served last of all")
 
 
 class Unwanted(machine.Case):
