@@ -41,7 +41,7 @@ gboolean agl_keeper_end (AglKeeper *self, AglLock *lock, AglReleaseReason reason
 gboolean agl_keeper_watch_holder (AglKeeper *self, AglLock *lock, GError **error);
 /* Watches @lock's directory for its removal where nothing else would tell of it, and no longer where
  * something does. */
-void agl_keeper_watch_removal (AglKeeper *self, AglLock *lock);
+gboolean agl_keeper_watch_removal (AglKeeper *self, AglLock *lock);
 /* Makes sure that somebody looks when @expires_at_usec comes (0: never). */
 void agl_keeper_arm_expiry (AglKeeper *self, gint64 expires_at_usec);
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "common/error.h"
+#include "common/text.h"
 #include "core/keeper-private.h"
 #include "core/lock-log.h"
 #include "core/occupants.h"
@@ -58,7 +60,7 @@ unwatch_removal (AglKeeper *self, AglLock *lock)
   g_clear_pointer (&lock->removal, agl_directory_unref);
 }
 
-void
+gboolean
 agl_keeper_watch_removal (AglKeeper *self, AglLock *lock)
 {
   gboolean is_followed = lock->holder != NULL && lock->follow_cwd;
@@ -67,12 +69,16 @@ agl_keeper_watch_removal (AglKeeper *self, AglLock *lock)
   if (is_followed || (lock->removal != NULL && lock->removal != lock->directory))
     unwatch_removal (self, lock);
   if (is_followed || lock->removal != NULL)
-    return;
-  /* Not all can be watched; the rounds ask after every one. */
+    return TRUE;
   if (agl_removal_watch_add (self->removals, lock->directory, AGL_PATIENCE_NONE, &error))
-    lock->removal = agl_directory_ref (lock->directory);
-  else
-    agl_lock_log (G_LOG_LEVEL_DEBUG, lock, "the directory is not watched for removal: %s", error->message);
+    {
+      lock->removal = agl_directory_ref (lock->directory);
+      return TRUE;
+    }
+  /* Not all can be watched; the rounds ask after every one. */
+  agl_lock_log (G_LOG_LEVEL_DEBUG, lock, "the directory is not watched for removal: %s", error->message);
+  return agl_directory_is_foreign (lock->directory)
+         || !g_error_matches (error, AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY);
 }
 
 gboolean
@@ -87,27 +93,55 @@ agl_keeper_watch_holder (AglKeeper *self, AglLock *lock, GError **error)
   return TRUE;
 }
 
+/* Everything that would tell of the lock's end stands before it is held: what dies or is removed from now on
+ * is noticed. */
+static gboolean
+start_watching (AglKeeper *self, AglLock *lock, gboolean *holder_is_news, GError **error)
+{
+  gboolean was_watched = lock->removal != NULL;
+
+  *holder_is_news =
+      lock->holder != NULL && (lock->watched == NULL || !agl_process_equal (lock->holder, lock->watched));
+  if (!agl_keeper_watch_removal (self, lock) && !was_watched)
+    {
+      g_autofree char *path = agl_text_escape (agl_directory_get_path (lock->directory), -1);
+
+      g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY, "\"%s\" was moved or removed meanwhile",
+                   path);
+      return FALSE;
+    }
+  if (*holder_is_news && !agl_process_watch_add (self->watch, lock->holder, error))
+    {
+      if (!was_watched)
+        unwatch_removal (self, lock);
+      return FALSE;
+    }
+  return TRUE;
+}
+
 static gboolean
 on_commit (AglLock *lock, GPtrArray *superseded, gpointer user_data, GError **error)
 {
   AglKeeper *self = user_data;
-  AglProcess *holder = lock->holder;
-  gboolean is_news = holder != NULL && (lock->watched == NULL || !agl_process_equal (holder, lock->watched));
+  gboolean was_watched = lock->removal != NULL;
+  gboolean holder_is_news;
 
-  if (is_news && !agl_process_watch_add (self->watch, holder, error))
+  if (!start_watching (self, lock, &holder_is_news, error))
     return FALSE;
   if (!agl_lock_store_save (self->store, lock, superseded, error))
     {
-      if (is_news)
-        agl_process_watch_remove (self->watch, holder);
+      if (holder_is_news)
+        agl_process_watch_remove (self->watch, lock->holder);
+      if (!was_watched)
+        unwatch_removal (self, lock);
       return FALSE;
     }
-  if (is_news)
+  if (holder_is_news)
     {
       if (lock->watched != NULL)
         agl_process_watch_remove (self->watch, lock->watched);
       g_clear_pointer (&lock->watched, agl_process_unref);
-      lock->watched = agl_process_ref (holder);
+      lock->watched = agl_process_ref (lock->holder);
     }
   return TRUE;
 }
@@ -177,7 +211,6 @@ on_acquired (AglLock *lock, gpointer user_data)
   agl_lock_log (G_LOG_LEVEL_INFO, lock, "acquired");
   self->counters[AGL_COUNTER_ACQUIRED]++;
   agl_keeper_arm_expiry (self, lock->expires_at_usec);
-  agl_keeper_watch_removal (self, lock);
   self->hooks.acquired (lock, self->user_data);
   self->hooks.counts (self->user_data);
 }
