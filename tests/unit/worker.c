@@ -193,10 +193,13 @@ tear_down (Fixture *f, gconstpointer unused)
 {
   g_clear_pointer (&f->worker, agl_worker_free);
   g_main_context_unref (f->context);
+  /* The gate is open for good now; the descriptors stay until nobody can mean them any more. */
+  close (f->gate[1]);
+  wait_for_threads_to_end ();
+  close (f->gate[0]);
   for (guint i = 0; i < 2; i++)
     {
       close (f->running[i]);
-      close (f->gate[i]);
       close (f->freed[i]);
     }
   g_string_free (f->order, TRUE);
