@@ -15,8 +15,9 @@ import harness
 import machine
 from harness import both_doors, options, until
 
-# What one user may have at once on the direct socket (src/service/daemon.c).
-MAX_CONNECTIONS_PER_USER = 512
+# What one user may have at once on the direct socket: one for each waiter (MaxWaitersPerUser), and some to spare
+# (src/service/daemon.c).
+MAX_CONNECTIONS_PER_USER = 64 + 512
 
 
 @both_doors
