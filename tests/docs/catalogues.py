@@ -50,7 +50,7 @@ def entries(*arguments):
         comments = " ".join(re.findall(r"^#\. (.*)", block, re.M))
         flags = " ".join(re.findall(r"^#, (.*)", block, re.M))
         places = " ".join(re.findall(r"^#: (.*)", block, re.M))
-        msgid = "".join(re.findall(r'"(.*)"', block[block.index("msgid"):block.index("msgstr")]))
+        msgid = "".join(re.findall(r'"(.*)"', re.search(r"msgid (.*?)^msg", block, re.M | re.S)[1]))
         yield comments, flags, places, msgid
 
 
