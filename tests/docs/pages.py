@@ -357,6 +357,20 @@ class Interface(harness.Case):
         self.assertGreater(len(lock), 15)
 
 
+class Why(unittest.TestCase):
+    def test_each_test_that_it_names_is_there(self):
+        found = 0
+        text = source("docs", "why.md")
+        for cell in re.findall(r"`\w+\.py`(?:: (?:`test_\w+`(?:, )?)+)?", text):
+            file, *names = re.findall(r"`(\w+(?:\.py)?)`", cell)
+            there = source("tests", "integration", file)
+            for name in names:
+                found += 1
+                self.assertIn(f"def {name}(self", there, file)
+        self.assertEqual(found, len(re.findall(r"`test_\w+`", text)))
+        self.assertGreater(found, 15)
+
+
 class Rendered(unittest.TestCase):
     def test_each_page_is_troff_with_a_name_line(self):
         """What whatis(1) and the reader's first line show."""
