@@ -271,7 +271,6 @@ check_together (const AglOptions *self, GError **error)
     { self->where.system, self->where.address != NULL, "--system --address" },
     { self->where.user, self->where.address != NULL, "--user --address" },
     { self->json, self->output != NULL, "--json --output" },
-    { self->json, self->no_legend, "--json --no-legend" },
     { self->json, self->quiet, "--json --quiet" },
     { self->follow_cwd, self->no_follow_cwd, "--follow-cwd --no-follow-cwd" },
     { self->for_agent, self->pid != 0, "--for-agent --pid" },

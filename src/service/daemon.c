@@ -243,7 +243,9 @@ agl_daemon_new (const AglDaemonOptions *options, GMainLoop *loop, GError **error
   if (self->bus != NULL)
     agl_broadcast_hold (&self->service);
   /* Before anything new, which comes in the main loop. */
+  agl_broadcast_remember (&self->service);
   agl_keeper_announce_restored (self->service.keeper);
+  agl_broadcast_remind (&self->service);
   if (self->idle_exit_sec > 0)
     {
       self->idle_since_usec = g_get_monotonic_time ();
@@ -260,6 +262,7 @@ agl_daemon_free (AglDaemon *self)
 
   agl_notify ("STOPPING=1");
   g_clear_handle_id (&self->idle_timer, g_source_remove);
+  agl_broadcast_drop_missed (service);
   if (service->keeper != NULL)
     {
       agl_keeper_stop (service->keeper);

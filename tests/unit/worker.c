@@ -337,12 +337,12 @@ test_what_hangs_is_passed_by (Fixture *f, gconstpointer unused)
   const guint n_threads = 8;
 
   for (guint i = 0; i < n_threads - 1; i++)
-    push_stuck (f, ALICE);
+    push (f, ALICE, new_input (-1, f->gate[0], -1));
   push_quick (f, ALICE);
   run_until_done (f, 1);
   g_assert_cmpuint (f->n_results, ==, 1);
   for (guint i = 0; i < 4; i++)
-    push_stuck (f, ALICE);
+    push (f, ALICE, new_input (-1, f->gate[0], -1));
   push_quick (f, BOB);
   run_until_done (f, 2);
   g_assert_cmpuint (count_threads (), <=, n_threads + 1);
@@ -370,7 +370,9 @@ on_noted (gpointer result, GError *error, gpointer user_data)
 static void
 test_users_take_turns (Fixture *f, gconstpointer unused)
 {
-  for (guint i = 0; i < 8; i++)
+  const guint n_threads = 32;
+
+  for (guint i = 0; i < n_threads; i++)
     push_stuck (f, ALICE + i / 2);
   for (guint i = 0; i < 3; i++)
     agl_worker_push (f->worker, 7, work_that_notes, GINT_TO_POINTER ('a'), NULL, NULL, on_noted, f);
@@ -379,8 +381,8 @@ test_users_take_turns (Fixture *f, gconstpointer unused)
   open_gate (f, 1);
   run_until_done (f, 1 + 6);
   g_assert_cmpstr (f->order->str, ==, "ababab");
-  open_gate (f, 7);
-  run_until_done (f, 8 + 6);
+  open_gate (f, n_threads - 1);
+  run_until_done (f, n_threads + 6);
 }
 
 static void
