@@ -139,8 +139,30 @@ ask_handle (const AglDirectory *self, gboolean path_gone, AglDirectory **moved)
   return AGL_EXISTENCE_THERE;
 }
 
-/* A process that works in a removed directory keeps its inode, and with it the proof. Only the links of /proc
- * that say so are followed. */
+/* @fd is a removed directory that somebody works in: is it this one, or one that stood below it? */
+static gboolean
+was_in (const AglDirectory *self, int fd, const AglInode *inode)
+{
+  g_auto (AglClimb) climb = { 0 };
+
+  agl_climb_init (&climb, fd, inode, AGL_PATIENCE_BLOCK);
+  do
+    {
+      AGL_AUTO_FD int here = -1;
+
+      if (climb.at.n_links != 0)
+        return FALSE; /* what is above is there */
+      if (!agl_directory_id_equal (&climb.at.id, &self->id))
+        continue;
+      here = agl_climb_open (&climb);
+      return here >= 0 && agl_directory_match (self, here, &climb.at, AGL_PATIENCE_BLOCK) == AGL_MATCH_SAME;
+    }
+  while (agl_climb_next (&climb));
+  return FALSE;
+}
+
+/* A process that works in a removed directory keeps its inode and those above it, and with them the proof.
+ * Only the links of /proc that say so are followed. */
 static AglExistence
 ask_processes (const AglDirectory *self)
 {
@@ -168,8 +190,7 @@ ask_processes (const AglDirectory *self)
       if (!g_str_has_suffix (text, " (deleted)"))
         continue;
       fd = open (link, O_PATH | O_DIRECTORY | O_CLOEXEC);
-      if (fd >= 0 && agl_inode_read (fd, "", AGL_PATIENCE_BLOCK, &inode) && inode.n_links == 0
-          && agl_directory_match (self, fd, &inode, AGL_PATIENCE_BLOCK) == AGL_MATCH_SAME)
+      if (fd >= 0 && agl_inode_read (fd, "", AGL_PATIENCE_BLOCK, &inode) && was_in (self, fd, &inode))
         existence = AGL_EXISTENCE_REMOVED;
     }
   closedir (proc);

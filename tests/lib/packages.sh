@@ -33,6 +33,8 @@ test   command:useradd             passwd                  shadow-utils         
 test   command:systemd-analyze     systemd                 systemd                 systemd
 test   file:/usr/lib/polkit-1/polkitd polkitd              polkit                  polkit
 test   python:dbusmock             python3-dbusmock        python3-dbusmock        python-dbusmock
+test   command:node                nodejs                  nodejs                  nodejs
+test   command:lsof                lsof                    lsof                    lsof
 boot   command:debootstrap         debootstrap             debootstrap             debootstrap
 boot   command:systemd-nspawn      systemd-container       systemd-container       systemd
 boot   command:nsenter             util-linux              util-linux-core         util-linux
