@@ -125,8 +125,8 @@ describe_leftover (GVariant *finding)
   g_autofree char *who = agl_row_who (finding);
   g_autofree char *where = path_text (finding, "directory");
 
-  /* Translators: a command, the number of its process, a directory */
   return g_strdup_printf (
+      /* Translators: a command, the number of its process, a directory */
       _ ("%s (pid %d) is left over in %s: whoever started it is dead, and nobody who works there "
          "is older."),
       who, (int)agl_row_number (finding, "pid", 0), where);
@@ -140,13 +140,13 @@ describe_holder_outside (GVariant *finding)
   g_autofree char *cwd = path_text (finding, "cwd");
 
   if (agl_row_flag (finding, "follow-cwd"))
-    /* Translators: the number of a lock, a directory, the number of a process, a directory */
     return g_strdup_printf (
+        /* Translators: the number of a lock, a directory, the number of a process, a directory */
         _ ("The holder of lock %s on %s, pid %d, works in %s; the lock ends soon unless it comes "
            "back."),
         number, where, (int)agl_row_number (finding, "pid", 0), cwd);
-  /* Translators: the number of a lock, a directory, the number of a process, a directory */
   return g_strdup_printf (
+      /* Translators: the number of a lock, a directory, the number of a process, a directory */
       _ ("The holder of lock %s on %s, pid %d, works in %s; the lock stays until it ends."), number, where,
       (int)agl_row_number (finding, "pid", 0), cwd);
 }
@@ -157,8 +157,8 @@ describe_lock_unknown (GVariant *finding)
   g_autofree char *number = g_strdup_printf ("%" G_GUINT64_FORMAT, agl_row_number (finding, "id", 0));
   g_autofree char *where = path_text (finding, "directory");
 
-  /* Translators: the number of a lock, a directory, the number of a process */
   return g_strdup_printf (
+      /* Translators: the number of a lock, a directory, the number of a process */
       _ ("Lock %s on %s is kept because it cannot be told whether pid %d still works there. When "
          "you know that it does not:"),
       number, where, (int)agl_row_number (finding, "pid", 0));
@@ -198,8 +198,8 @@ describe_set_aside (GVariant *finding)
 {
   g_autofree char *file = path_text (finding, "file");
 
-  /* Translators: a file */
   return g_strdup_printf (
+      /* Translators: a file */
       _ ("%s was set aside: it is no lock that the service could read. The log says why. Once it "
          "is of no more use:"),
       file);

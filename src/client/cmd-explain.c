@@ -213,6 +213,7 @@ print_facts (const AglInhabitant *one, GVariant *facts)
   print_locks (facts, "beside", _ ("  Where it works there is lock %1$s on %2$s of %3$s (pid %4$d)\n"), home);
   /* Translators: the number of a process, its name */
   print_family (facts, "ancestors", _ ("  Above it is process %1$d, %2$s\n"), home);
+  /* Translators: the number of a process, its name */
   print_family (facts, "descendants", _ ("  Below it is process %1$d, %2$s\n"), home);
 }
 

@@ -34,6 +34,7 @@ enter (const char *directory, GError **error)
       g_autofree char *shown = agl_text_escape (directory, -1);
 
       g_set_error (error, AGL_EXIT_ERROR, saved_errno == EACCES ? AGL_EXIT_NOT_PERMITTED : AGL_EXIT_FAILED,
+                   /* Translators: a directory, what is wrong with it */
                    _ ("cannot enter %s: %s"), shown, g_strerror (saved_errno));
       return FALSE;
     }

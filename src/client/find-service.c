@@ -285,6 +285,7 @@ find_address (const char *address, GError **error)
   if (self == NULL && local->domain == AGL_EXIT_ERROR)
     g_propagate_error (error, g_steal_pointer (&local));
   else if (self == NULL)
+    /* Translators: an address, what went wrong */
     g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE, _ ("nobody answers at %s: %s"), address,
                  local->message);
   return self;

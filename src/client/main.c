@@ -74,6 +74,7 @@ set_unknown_command (GError **error, const char *name)
     names[i] = commands[i]->usage.name;
   meant = agl_suggest (name, names);
   if (meant != NULL)
+    /* Translators: what was typed, a command that there is */
     g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_USAGE, _ ("there is no command “%s”; did you mean “%s”?"),
                  shown, meant);
   else

@@ -38,6 +38,7 @@ parse_ttl (const char *name, const char *value, gpointer data, GError **error)
 
   if (agl_duration_parse_sec (value, &self->ttl_sec))
     return TRUE;
+  /* Translators: an option, what was typed */
   return usage_error (error, _ ("%s takes a length of time, such as 90, 15m, 2h or 1d, not “%s”"), name,
                       value);
 }
@@ -47,6 +48,7 @@ parse_number (const char *name, const char *value, guint64 min, guint64 max, gui
 {
   if (g_ascii_string_to_unsigned (value, 10, min, max, number, NULL))
     return TRUE;
+  /* Translators: an option, what was typed */
   return usage_error (error, _ ("%s does not take “%s”"), name, value);
 }
 
@@ -296,6 +298,7 @@ check_arguments (const AglOptions *self, const AglUsage *usage, GError **error)
   if (usage->takes_command_line && self->trailing == NULL)
     {
       g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_USAGE,
+                   /* Translators: a command of agentctl-locks, how the rest of its line looks */
                    _ ("which command? Write it behind “--”, as in: agentctl-locks %s %s"), usage->name,
                    usage->synopsis);
       return FALSE;
@@ -306,6 +309,7 @@ check_arguments (const AglOptions *self, const AglUsage *usage, GError **error)
       return FALSE;
     }
   if (n > usage->max_arguments)
+    /* Translators: a command of agentctl-locks, what was typed */
     return usage_error (error, _ ("“%s” does not take “%s”"), usage->name,
                         self->arguments[usage->max_arguments]);
   return TRUE;

@@ -98,12 +98,14 @@ explain_other_version (AglService *self, GError *error)
   if (version == NULL)
     replace_error (
         error, AGL_EXIT_NO_SERVICE,
+        /* Translators: an address, a version, what went wrong */
         g_strdup_printf (_ ("what answers at %s is no agentctl-locks service that this program (version "
                             "%s) knows how to talk to (%s)"),
                          self->door, AGL_VERSION, shown));
   else
     replace_error (
         error, AGL_EXIT_FAILED,
+        /* Translators: two versions, what went wrong */
         g_strdup_printf (_ ("the service is version %s and this program is version %s; they do not "
                             "understand each other here (%s). Restart the service after an "
                             "update"),

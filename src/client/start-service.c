@@ -39,6 +39,7 @@
 static gboolean
 set_start_error (GError **error, const char *what, int saved_errno)
 {
+  /* Translators: what failed, why */
   g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE, _ ("cannot start the service: %s: %s"), what,
                g_strerror (saved_errno));
   return FALSE;
@@ -260,6 +261,7 @@ set_ended_error (GError **error, const char *program, int status, int log_fd, of
                  _ ("cannot start the service: %s cannot be executed"), program);
   else if (*words == '\0')
     g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,
+                 /* Translators: a program, a number */
                  _ ("cannot start the service: %s ended at once with status %d"), program, status);
   else
     /* Translators: the second %s is what the service wrote, in English, on lines of its own */
@@ -304,6 +306,7 @@ launch_and_wait (const Launch *launch, int notify_fd, off_t log_offset, GError *
       return FALSE;
     case START_TIMED_OUT:
       g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,
+                   /* Translators: a program, a number of seconds */
                    _ ("cannot start the service: %s did not say within %d seconds that it is ready"),
                    launch->program, READY_TIMEOUT_MSEC / 1000);
       return FALSE;

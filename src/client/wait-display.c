@@ -35,6 +35,7 @@ describe_blocker (GVariant *blocker)
   if (g_variant_lookup (blocker, "kind", "&s", &kind) && g_str_equal (kind, "unregistered"))
     /* Translators: an agent that runs there without a lock */
     return g_strdup_printf (_ ("%s (pid %u, unregistered)"), who, pid);
+  /* Translators: the name of an agent or a command, the number of its process */
   return g_strdup_printf (_ ("%s (pid %u)"), who, pid);
 }
 

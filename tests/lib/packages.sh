@@ -22,6 +22,10 @@ try    command:dbus-daemon         dbus                    dbus-daemon          
 try    command:busctl              systemd                 systemd                 systemd
 try    command:gdbus               libglib2.0-bin          glib2                   glib2
 try    command:git                 git                     git                     git
+test   python:docutils             python3-docutils        python3-docutils        python-docutils
+test   command:bash                bash                    bash                    bash
+test   command:zsh                 zsh                     zsh                     zsh
+test   command:fish                fish                    fish                    fish
 test   python:gi                   python3-gi              python3-gobject-base    python-gobject
 test   command:setpriv             util-linux              util-linux              util-linux
 test   command:setfacl             acl                     acl                     acl
