@@ -25,6 +25,29 @@ enum
   PROP_COUNTERS = 1
 };
 
+static void
+add_counter (GVariantBuilder *counters, const char *what, const char *detail, guint64 value)
+{
+  g_autofree char *name = g_strconcat (what, detail, NULL);
+
+  g_variant_builder_add (counters, "{st}", name, value);
+}
+
+static void
+add_histogram (GVariantBuilder *counters, const char *what, const AglHistogram *histogram)
+{
+  g_autofree char *bucket = g_strconcat (what, "-seconds-le-", NULL);
+
+  for (gsize i = 0; i < AGL_HISTOGRAM_BOUNDS; i++)
+    {
+      g_autofree char *bound = g_strdup_printf ("%" G_GUINT64_FORMAT, agl_histogram_bounds_sec[i]);
+
+      add_counter (counters, bucket, bound, histogram->at_most[i]);
+    }
+  add_counter (counters, what, "-count", histogram->count);
+  add_counter (counters, what, "-usec-sum", histogram->sum_usec);
+}
+
 static GVariant *
 make_counters (AglKeeper *keeper)
 {
@@ -35,12 +58,10 @@ make_counters (AglKeeper *keeper)
   for (guint i = 0; i < AGL_COUNTER_FIRST_RELEASE; i++)
     g_variant_builder_add (&counters, "{st}", names[i], agl_keeper_get_counter (keeper, i));
   for (guint reason = 0; reason < AGL_N_RELEASE_REASONS; reason++)
-    {
-      g_autofree char *name = g_strconcat ("released-", agl_release_reason_to_string (reason), NULL);
-
-      g_variant_builder_add (&counters, "{st}", name,
-                             agl_keeper_get_counter (keeper, AGL_COUNTER_FIRST_RELEASE + reason));
-    }
+    add_counter (&counters, "released-", agl_release_reason_to_string (reason),
+                 agl_keeper_get_counter (keeper, AGL_COUNTER_FIRST_RELEASE + reason));
+  add_histogram (&counters, "hold", agl_keeper_get_histogram (keeper, AGL_TOOK_HOLD));
+  add_histogram (&counters, "wait", agl_keeper_get_histogram (keeper, AGL_TOOK_WAIT));
   return g_variant_builder_end (&counters);
 }
 

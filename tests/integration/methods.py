@@ -333,8 +333,12 @@ class Told(harness.Case):
     def test_counters(self):
         reasons = ("released", "exited", "left", "removed", "expired", "forced", "stolen")
         counters = self.me.counters()
+        bounds = (1, 5, 15, 60, 300, 900, 3600, 14400, 86400)
         self.assertEqual(set(counters), {"acquired", "refused", "waited", "restored",
-                                         *(f"released-{reason}" for reason in reasons)})
+                                         *(f"released-{reason}" for reason in reasons),
+                                         *(f"{what}-seconds-le-{bound}" for what in ("hold", "wait")
+                                           for bound in bounds),
+                                         "hold-count", "hold-usec-sum", "wait-count", "wait-usec-sum"})
         self.assertEqual(set(counters.values()), {0})
         place = self.directory()
         agent, _ = self.holder(place)

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/command.h"
+const AglCommand agl_command_import = { .usage = { .name = "import", .summary = "x" } };
