@@ -34,6 +34,12 @@ fail_early() {
 
 need_packages build try test || fail_early "packages are missing"
 
+# Tests of filesystems that do not answer need FUSE. Any machine has the device; a bare container may lack it.
+if [ ! -e /dev/fuse ] && [ "$(id -u)" -eq 0 ]; then
+    echo "Making the device /dev/fuse"
+    mknod -m 666 /dev/fuse c 10 229 || fail_early "no /dev/fuse"
+fi
+
 build=${AGENTCTL_LOCKS_BUILD_DIR:-$SOURCE/build/tests}
 case $build in /*) ;; *) build=$PWD/$build ;; esac
 mkdir -p "$build" || fail_early "no folder to build in"

@@ -275,7 +275,6 @@ check_together (const AglOptions *self, GError **error)
     { self->where.system, self->where.address != NULL, "--system --address" },
     { self->where.user, self->where.address != NULL, "--user --address" },
     { self->json, self->output != NULL, "--json --output" },
-    { self->json, self->no_legend, "--json --no-legend" },
     { self->json, self->quiet, "--json --quiet" },
     { self->json, self->format != NULL, "--json --format" },
     { self->follow_cwd, self->no_follow_cwd, "--follow-cwd --no-follow-cwd" },

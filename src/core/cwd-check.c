@@ -181,14 +181,14 @@ on_answer (gpointer result, GError *error, gpointer user_data)
     }
   g_hash_table_remove (self->asking, &question->id);
   lock = agl_lock_table_lookup (self->table, question->id);
-  /* The lock may be over, or handed over, since the question was asked. */
-  if (lock != NULL && lock->holder == question->holder && question->holder != NULL)
+  /* The lock may be over, or handed over, or not follow any more, since the question was asked. */
+  if (lock != NULL && lock->holder == question->holder && is_follower (lock))
     {
       g_auto (AglSighting) unknown = { .cwd = AGL_CWD_UNKNOWN };
 
       agl_cwd_check_sighted (self, lock, result != NULL ? &((Answer *)result)->sighting : &unknown);
     }
-  else if (lock != NULL && question->holder == NULL && result != NULL)
+  else if (lock != NULL && question->holder == NULL && !is_follower (lock) && result != NULL)
     judge_existence (self, lock, ((Answer *)result)->existence, ((Answer *)result)->moved);
   g_clear_pointer (&result, answer_free);
   question_free (question);

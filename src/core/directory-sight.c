@@ -295,6 +295,7 @@ agl_directory_sight (const AglDirectory *self,
                        (int)agl_process_get_pid (process));
           return FALSE;
         }
+      sighting->trouble = errno;
       return TRUE;
     }
   else if (!agl_process_is_alive (process))

@@ -112,6 +112,7 @@ typedef struct
   gboolean removed;    /* proven by what was seen: this directory has no name any more */
   AglDirectoryId seen; /* the working directory itself; 0, 0 when unknown */
   char *text;          /* its path as the kernel gives it; NULL when unknown; freed with _clear */
+  int trouble;         /* errno of what kept it from being told; 0: nothing that is known */
   char *moved_to;      /* this directory's own path now when it is no longer get_path(); else NULL */
 
   /* For the next sighting: */

@@ -58,26 +58,15 @@ static const struct
 {
   guint32 magic;
   gboolean keeps_handles;
+  const char *types; /* as mountinfo names them */
 } local_filesystems[] = {
-  { 0xef53, TRUE },      /* ext2, ext3, ext4 */
-  { 0x58465342, TRUE },  /* xfs */
-  { 0x9123683e, TRUE },  /* btrfs */
-  { 0x01021994, TRUE },  /* tmpfs */
-  { 0xf2f52010, TRUE },  /* f2fs */
-  { 0x2fc12fc1, TRUE },  /* zfs */
-  { 0xca451a4e, TRUE },  /* bcachefs */
-  { 0x3153464a, TRUE },  /* jfs */
-  { 0x858458f6, FALSE }, /* ramfs */
-  { 0x73717368, FALSE }, /* squashfs */
-  { 0xe0f5e1e2, FALSE }, /* erofs */
-  { 0x9660, FALSE },     /* iso9660 */
-  { 0x15013346, FALSE }, /* udf */
-  { 0x4d44, FALSE },     /* vfat */
-  { 0x2011bab0, FALSE }, /* exfat */
-  { 0x7366746e, FALSE }, /* ntfs3 */
-  { 0x482b, FALSE },     /* hfsplus */
-  { 0x9fa0, FALSE },     /* proc */
-  { 0x62656572, FALSE }, /* sysfs */
+  { 0xef53, TRUE, "ext2 ext3 ext4" },     { 0x58465342, TRUE, "xfs" },     { 0x9123683e, TRUE, "btrfs" },
+  { 0x01021994, TRUE, "tmpfs devtmpfs" }, { 0xf2f52010, TRUE, "f2fs" },    { 0x2fc12fc1, TRUE, "zfs" },
+  { 0xca451a4e, TRUE, "bcachefs" },       { 0x3153464a, TRUE, "jfs" },     { 0x858458f6, FALSE, "ramfs" },
+  { 0x73717368, FALSE, "squashfs" },      { 0xe0f5e1e2, FALSE, "erofs" },  { 0x9660, FALSE, "iso9660" },
+  { 0x15013346, FALSE, "udf" },           { 0x4d44, FALSE, "vfat msdos" }, { 0x2011bab0, FALSE, "exfat" },
+  { 0x7366746e, FALSE, "ntfs3" },         { 0x482b, FALSE, "hfsplus" },    { 0x9fa0, FALSE, "proc" },
+  { 0x62656572, FALSE, "sysfs" },
 };
 
 void
@@ -91,6 +80,8 @@ agl_fd_clear (int *fd)
   errno = saved;
 }
 
+static gboolean has_statmount (void);
+
 gboolean
 agl_inode_read (int at, const char *path, AglPatience patience, AglInode *inode)
 {
@@ -100,7 +91,9 @@ agl_inode_read (int at, const char *path, AglPatience patience, AglInode *inode)
   if (patience == AGL_PATIENCE_NONE)
     flags |= AT_STATX_DONT_SYNC;
   if (statx (at, path, flags,
-             STATX_TYPE | STATX_INO | STATX_NLINK | STATX_BTIME | STATX_MNT_ID | WANT_UNIQUE_MOUNT_ID, &stx)
+             STATX_TYPE | STATX_INO | STATX_NLINK | STATX_BTIME | STATX_MNT_ID
+                 | (has_statmount () ? WANT_UNIQUE_MOUNT_ID : 0),
+             &stx)
       != 0)
     return FALSE;
 
@@ -110,7 +103,6 @@ agl_inode_read (int at, const char *path, AglPatience patience, AglInode *inode)
     .n_links = stx.stx_nlink,
     .is_directory = S_ISDIR (stx.stx_mode),
     .is_mount_root = (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0,
-    .has_unique_mount_id = (stx.stx_mask & WANT_UNIQUE_MOUNT_ID) != 0,
   };
   if ((stx.stx_mask & STATX_BTIME) != 0)
     inode->born_nsec = stx.stx_btime.tv_sec * G_GINT64_CONSTANT (1000000000) + stx.stx_btime.tv_nsec;
@@ -212,9 +204,15 @@ look_up_magic (guint32 magic, AglFilesystem *filesystem)
   return FALSE;
 }
 
-/* Reads the kernel's mount table; asks no filesystem. FALSE also when this kernel or this caller may not. */
+/* A mount, as the kernel's table has it. Reading that asks no filesystem. */
+typedef struct
+{
+  gboolean is_local;
+  guint64 parent_id;
+} Mount;
+
 static gboolean
-read_mount (guint64 mount_id, MountReply *reply)
+call_statmount (guint64 mount_id, MountReply *reply)
 {
   MountRequest request = {
     .size = sizeof request,
@@ -226,13 +224,95 @@ read_mount (guint64 mount_id, MountReply *reply)
          && (reply->mask & request.param) == request.param;
 }
 
+/* statmount(2) came with Linux 6.8, and system call filters (containers) may not know it. Without it mounts
+ * have the ids of mountinfo, and are looked up there. */
+static gboolean
+has_statmount (void)
+{
+  static gsize known = 0;
+
+  if (g_once_init_enter (&known))
+    {
+      struct statx stx;
+      MountReply reply;
+      gboolean works = g_getenv (AGL_DISABLE_STATMOUNT_ENV) == NULL
+                       && statx (AT_FDCWD, "/", 0, WANT_UNIQUE_MOUNT_ID, &stx) == 0
+                       && (stx.stx_mask & WANT_UNIQUE_MOUNT_ID) != 0
+                       && call_statmount (stx.stx_mnt_id, &reply);
+
+      g_once_init_leave (&known, works ? 1 : 2);
+    }
+  return known == 1;
+}
+
+static gboolean
+is_local_type (const char *type)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (local_filesystems); i++)
+    {
+      g_auto (GStrv) types = g_strsplit (local_filesystems[i].types, " ", -1);
+
+      if (g_strv_contains ((const char *const *)types, type))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* "36 35 98:0 /root /mount/point options… - type source options" (proc_pid_mountinfo(5)); spaces in paths are
+ * escaped there. */
+static gboolean
+parse_mountinfo_line (const char *line, guint64 mount_id, Mount *mount)
+{
+  g_auto (GStrv) words = g_strsplit (line, " ", -1);
+  guint n_words = g_strv_length (words);
+
+  if (n_words < 10 || g_ascii_strtoull (words[0], NULL, 10) != mount_id)
+    return FALSE;
+  for (guint i = 6; i + 1 < n_words; i++)
+    if (g_str_equal (words[i], "-"))
+      {
+        *mount = (Mount){ is_local_type (words[i + 1]), g_ascii_strtoull (words[1], NULL, 10) };
+        return TRUE;
+      }
+  return FALSE;
+}
+
+static gboolean
+read_mountinfo (guint64 mount_id, Mount *mount)
+{
+  g_autofree char *table = NULL;
+  g_auto (GStrv) lines = NULL;
+
+  if (!g_file_get_contents ("/proc/self/mountinfo", &table, NULL, NULL))
+    return FALSE;
+  lines = g_strsplit (table, "\n", -1);
+  for (guint i = 0; lines[i] != NULL; i++)
+    if (parse_mountinfo_line (lines[i], mount_id, mount))
+      return TRUE;
+  return FALSE;
+}
+
+/* FALSE also when it cannot be told: a mount of another namespace, for mountinfo. */
+static gboolean
+read_mount (guint64 mount_id, Mount *mount)
+{
+  AglFilesystem ignored;
+  MountReply reply;
+
+  if (!has_statmount ())
+    return read_mountinfo (mount_id, mount);
+  if (!call_statmount (mount_id, &reply))
+    return FALSE;
+  *mount = (Mount){ look_up_magic ((guint32)reply.magic, &ignored), reply.parent_id };
+  return TRUE;
+}
+
 static gboolean
 is_local_mount (guint64 mount_id)
 {
-  AglFilesystem ignored;
-  MountReply mount;
+  Mount mount;
 
-  return read_mount (mount_id, &mount) && look_up_magic ((guint32)mount.magic, &ignored);
+  return read_mount (mount_id, &mount) && mount.is_local;
 }
 
 gboolean
@@ -241,7 +321,7 @@ agl_filesystem_read (int fd, const AglInode *inode, AglPatience patience, AglFil
   struct statfs fs;
 
   /* statfs(2) asks the server where there is one. */
-  if (patience == AGL_PATIENCE_NONE && !(inode->has_unique_mount_id && is_local_mount (inode->mount_id)))
+  if (patience == AGL_PATIENCE_NONE && !is_local_mount (inode->mount_id))
     {
       errno = EAGAIN;
       return FALSE;
@@ -297,10 +377,9 @@ is_own_root (const AglInode *inode)
 static gboolean
 may_leave_mount (const AglInode *inode)
 {
-  MountReply mount;
+  Mount mount;
 
-  return inode->has_unique_mount_id && read_mount (inode->mount_id, &mount)
-         && is_local_mount (mount.parent_id);
+  return read_mount (inode->mount_id, &mount) && is_local_mount (mount.parent_id);
 }
 
 gboolean

@@ -7,6 +7,10 @@
  * could not be told without the risk of waiting. */
 
 /* Closes the descriptor at the end of its scope, errno untouched; -1 is none. */
+/* Set to 1 this makes mounts be looked up in mountinfo although the kernel has statmount(2): for tests. Read
+ * once. */
+#define AGL_DISABLE_STATMOUNT_ENV "AGENTCTL_LOCKS_DISABLE_STATMOUNT"
+
 #define AGL_AUTO_FD __attribute__ ((cleanup (agl_fd_clear)))
 void agl_fd_clear (int *fd);
 
@@ -19,7 +23,6 @@ typedef struct
   guint32 n_links; /* 0: it has been removed. (The reverse does not hold: overlayfs says 1 even then.) */
   guint is_directory : 1;
   guint is_mount_root : 1;
-  guint has_unique_mount_id : 1; /* the kind that statmount(2) takes; Linux 6.8 */
 } AglInode;
 
 /* @path: "" for @at itself. With AGL_PATIENCE_NONE no server is asked, but a @path that is not "" is

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <gio/gio.h>
 
 #include "common/error.h"
@@ -113,6 +114,21 @@ set_holder_died (GError **error, const AglRequest *request)
                (int)agl_process_get_pid (request->holder), directory);
 }
 
+/* What we lack says nothing about where the process is. */
+static gboolean
+is_shortage (int code)
+{
+  return code == EMFILE || code == ENFILE || code == ENOMEM;
+}
+
+static void
+set_directory_removed (GError **error, const AglRequest *request)
+{
+  g_autofree char *directory = agl_text_escape (agl_directory_get_path (request->directory), -1);
+
+  g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY, "\"%s\" has been removed", directory);
+}
+
 /* Judges what was seen. Unknown is no proof that it is there, so it grants nothing. */
 static gboolean
 judge (const AglRequest *request, const AglSighting *sighting, GError **error)
@@ -124,14 +140,17 @@ judge (const AglRequest *request, const AglSighting *sighting, GError **error)
     }
   if (sighting->removed)
     {
-      g_autofree char *directory = agl_text_escape (agl_directory_get_path (request->directory), -1);
-
-      g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY, "\"%s\" has been removed", directory);
+      set_directory_removed (error, request);
       return FALSE;
     }
   if (sighting->cwd == AGL_CWD_INSIDE || sighting->cwd == AGL_CWD_IGNORED)
     return TRUE;
-  set_not_in_directory (error, request, sighting);
+  if (sighting->cwd == AGL_CWD_UNKNOWN && is_shortage (sighting->trouble))
+    g_set_error (error, AGL_ERROR, AGL_ERROR_UNAVAILABLE,
+                 "Where process %d works cannot be looked at now: %s; try again later",
+                 (int)agl_process_get_pid (request->holder), g_strerror (sighting->trouble));
+  else
+    set_not_in_directory (error, request, sighting);
   return FALSE;
 }
 
@@ -437,6 +456,29 @@ agl_keeper_holder_to_be_died (AglKeeper *self, AglProcess *process)
     }
 }
 
+static gboolean
+is_for_directory (const AglPending *pending, gconstpointer directory)
+{
+  return pending->to_transfer == NULL && agl_directory_equal (pending->request->directory, directory);
+}
+
+void
+agl_keeper_directory_removed (AglKeeper *self, const AglDirectory *directory)
+{
+  g_autoptr (GPtrArray) found = collect (self, is_for_directory, directory);
+
+  for (guint i = 0; i < found->len; i++)
+    {
+      AglPending *pending = g_ptr_array_index (found, i);
+      g_autoptr (GError) error = NULL;
+
+      if (!g_hash_table_contains (self->pending, pending))
+        continue;
+      set_directory_removed (&error, pending->request);
+      end_with (pending, error);
+    }
+}
+
 /* A holder-to-be that has been outside for the grace time has given up its turn. */
 static void
 check_waiter (AglKeeper *self, AglPending *pending)
@@ -462,8 +504,6 @@ agl_keeper_check_waiters (AglKeeper *self)
 {
   g_autoptr (GPtrArray) waiters = agl_lock_table_list_waiters (self->table);
 
-  if (waiters->len == 0)
-    return;
   for (guint i = 0; i < waiters->len; i++)
     {
       AglPending *pending = agl_waiter_get_data (g_ptr_array_index (waiters, i));
@@ -471,8 +511,6 @@ agl_keeper_check_waiters (AglKeeper *self)
       if (needs_sighting (pending->request))
         check_waiter (self, pending);
     }
-  /* Unregistered agents in somebody's way may have left. */
-  agl_keeper_settle (self);
 }
 
 static gboolean

@@ -11,6 +11,7 @@ struct _AglKeeper
 {
   AglLockStore *store;
   AglWorker *worker;
+  AglWorker *rounds; /* its own threads: a lock on a filesystem that hangs must not take those of the calls */
   AglKeeperHooks hooks;
   gpointer user_data;
   AglLockTable *table;
@@ -32,18 +33,26 @@ struct _AglKeeper
   AglHistogram took[AGL_N_TOOK];
 };
 
-/* keeper.c */
+/* keeper.c: what is decided */
 
 /* Ends @lock because of proof. FALSE when the disk cannot be told now and the lock has to stay for it: to be
  * tried again. */
 gboolean agl_keeper_end (AglKeeper *self, AglLock *lock, AglReleaseReason reason);
+/* Makes sure that somebody looks when @expires_at_usec comes (0: never). */
+void agl_keeper_arm_expiry (AglKeeper *self, gint64 expires_at_usec);
+
+/* keeper-watch.c: whose end is waited for */
+
 /* Watches @lock's holder in place of whom it had watched for it. */
 gboolean agl_keeper_watch_holder (AglKeeper *self, AglLock *lock, GError **error);
 /* Watches @lock's directory for its removal where nothing else would tell of it, and no longer where
- * something does. */
-void agl_keeper_watch_removal (AglKeeper *self, AglLock *lock);
-/* Makes sure that somebody looks when @expires_at_usec comes (0: never). */
-void agl_keeper_arm_expiry (AglKeeper *self, gint64 expires_at_usec);
+ * something does. FALSE when it is not under its path any more. */
+gboolean agl_keeper_watch_removal (AglKeeper *self, AglLock *lock);
+void agl_keeper_death_told (AglProcess *process, gpointer keeper);
+void agl_keeper_removal_told (AglDirectory *directory, gpointer keeper);
+void agl_keeper_unwatch_removal (AglKeeper *self, AglLock *lock);
+/* Watches the unregistered agents that somebody waits for, and no others. */
+void agl_keeper_watch_outsiders (AglKeeper *self);
 
 /* keeper-restore.c */
 
@@ -55,4 +64,5 @@ void agl_keeper_prove (AglKeeper *self);
 gboolean agl_keeper_is_ready (const AglRequest *request, gpointer user_data, GError **error);
 void agl_keeper_wait_ended (AglWaiter *waiter, AglLock *lock, const GError *error, gpointer user_data);
 void agl_keeper_holder_to_be_died (AglKeeper *self, AglProcess *process);
+void agl_keeper_directory_removed (AglKeeper *self, const AglDirectory *directory);
 void agl_keeper_check_waiters (AglKeeper *self);

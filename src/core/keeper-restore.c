@@ -66,6 +66,13 @@ take_up (AglKeeper *self, AglSavedLock *saved)
     agl_lock_log (G_LOG_LEVEL_WARNING, lock, "passed over, since it is saved twice");
 }
 
+static void
+set_cwd_ignored (AglKeeper *self, AglLock *lock)
+{
+  lock->cwd = AGL_CWD_IGNORED;
+  self->hooks.changed (lock, AGL_CHANGED_CWD, self->user_data);
+}
+
 void
 agl_keeper_prove (AglKeeper *self)
 {
@@ -81,7 +88,12 @@ agl_keeper_prove (AglKeeper *self)
         {
           agl_lock_table_set_holder (self->table, lock, holder);
           if (agl_keeper_watch_holder (self, lock, NULL))
-            g_ptr_array_remove_index (self->unproven, i - 1);
+            {
+              /* Where a follower works the rounds tell. */
+              if (!lock->follow_cwd)
+                set_cwd_ignored (self, lock);
+              g_ptr_array_remove_index (self->unproven, i - 1);
+            }
           else
             agl_lock_table_set_holder (self->table, lock, NULL);
         }

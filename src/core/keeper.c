@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "common/error.h"
+#include "common/text.h"
 #include "core/keeper-private.h"
 #include "core/lock-log.h"
 #include "core/occupants.h"
@@ -13,77 +15,29 @@
 /* A wall clock can be set: no expiry is slept for longer than this without a look at it. */
 #define MAX_EXPIRY_SLEEP_MSEC (60 * 60 * 1000)
 
-static void
-on_died (AglProcess *process, gpointer user_data)
+/* Everything that would tell of the lock's end stands before it is held: what dies or is removed from now on
+ * is noticed. */
+static gboolean
+start_watching (AglKeeper *self, AglLock *lock, gboolean *holder_is_news, GError **error)
 {
-  AglKeeper *self = user_data;
-  g_autoptr (GPtrArray) locks = agl_lock_table_list_holder (self->table, process);
+  gboolean was_watched = lock->removal != NULL;
 
-  g_hash_table_remove (self->outsiders, process);
-  agl_keeper_holder_to_be_died (self, process);
-  for (guint i = 0; i < locks->len; i++)
+  *holder_is_news =
+      lock->holder != NULL && (lock->watched == NULL || !agl_process_equal (lock->holder, lock->watched));
+  if (!agl_keeper_watch_removal (self, lock) && !was_watched)
     {
-      AglLock *lock = g_ptr_array_index (locks, i);
+      g_autofree char *path = agl_text_escape (agl_directory_get_path (lock->directory), -1);
 
-      /* The watch has let go of the process by itself. */
-      g_clear_pointer (&lock->watched, agl_process_unref);
-      agl_keeper_end (self, lock, AGL_RELEASE_EXITED);
+      g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY, "\"%s\" was moved or removed meanwhile",
+                   path);
+      return FALSE;
     }
-  agl_keeper_settle (self);
-}
-
-static void
-on_removed (AglDirectory *directory, gpointer user_data)
-{
-  AglKeeper *self = user_data;
-  g_autoptr (GPtrArray) locks = agl_lock_table_list_directory (self->table, directory);
-
-  for (guint i = 0; i < locks->len; i++)
+  if (*holder_is_news && !agl_process_watch_add (self->watch, lock->holder, error))
     {
-      AglLock *lock = g_ptr_array_index (locks, i);
-
-      /* The watch has let go of the directory by itself; the rounds ask again, should this not be its end
-       * yet. */
-      g_clear_pointer (&lock->removal, agl_directory_unref);
-      agl_keeper_end (self, lock, AGL_RELEASE_REMOVED);
+      if (!was_watched)
+        agl_keeper_unwatch_removal (self, lock);
+      return FALSE;
     }
-  agl_keeper_settle (self);
-}
-
-static void
-unwatch_removal (AglKeeper *self, AglLock *lock)
-{
-  if (lock->removal != NULL)
-    agl_removal_watch_remove (self->removals, lock->removal);
-  g_clear_pointer (&lock->removal, agl_directory_unref);
-}
-
-void
-agl_keeper_watch_removal (AglKeeper *self, AglLock *lock)
-{
-  gboolean is_followed = lock->holder != NULL && lock->follow_cwd;
-  g_autoptr (GError) error = NULL;
-
-  if (is_followed || (lock->removal != NULL && lock->removal != lock->directory))
-    unwatch_removal (self, lock);
-  if (is_followed || lock->removal != NULL)
-    return;
-  /* Not all can be watched; the rounds ask after every one. */
-  if (agl_removal_watch_add (self->removals, lock->directory, AGL_PATIENCE_NONE, &error))
-    lock->removal = agl_directory_ref (lock->directory);
-  else
-    agl_lock_log (G_LOG_LEVEL_DEBUG, lock, "the directory is not watched for removal: %s", error->message);
-}
-
-gboolean
-agl_keeper_watch_holder (AglKeeper *self, AglLock *lock, GError **error)
-{
-  if (lock->holder != NULL && !agl_process_watch_add (self->watch, lock->holder, error))
-    return FALSE;
-  if (lock->watched != NULL)
-    agl_process_watch_remove (self->watch, lock->watched);
-  g_clear_pointer (&lock->watched, agl_process_unref);
-  lock->watched = lock->holder != NULL ? agl_process_ref (lock->holder) : NULL;
   return TRUE;
 }
 
@@ -91,35 +45,53 @@ static gboolean
 on_commit (AglLock *lock, GPtrArray *superseded, gpointer user_data, GError **error)
 {
   AglKeeper *self = user_data;
-  AglProcess *holder = lock->holder;
-  gboolean is_news = holder != NULL && (lock->watched == NULL || !agl_process_equal (holder, lock->watched));
+  gboolean was_watched = lock->removal != NULL;
+  gboolean holder_is_news;
 
-  if (is_news && !agl_process_watch_add (self->watch, holder, error))
+  if (!start_watching (self, lock, &holder_is_news, error))
     return FALSE;
   if (!agl_lock_store_save (self->store, lock, superseded, error))
     {
-      if (is_news)
-        agl_process_watch_remove (self->watch, holder);
+      if (holder_is_news)
+        agl_process_watch_remove (self->watch, lock->holder);
+      if (!was_watched)
+        agl_keeper_unwatch_removal (self, lock);
       return FALSE;
     }
-  if (is_news)
+  if (holder_is_news)
     {
       if (lock->watched != NULL)
         agl_process_watch_remove (self->watch, lock->watched);
       g_clear_pointer (&lock->watched, agl_process_unref);
-      lock->watched = agl_process_ref (holder);
+      lock->watched = agl_process_ref (lock->holder);
     }
   return TRUE;
 }
 
-static gboolean
-holds_there (pid_t pid, gpointer user_data)
+/* Who holds a directory, and who waits for it: the queue sees to it that those take turns. */
+typedef struct
 {
-  const GPtrArray *locks = user_data;
+  AglDirectory *directory;
+  GPtrArray *locks;   /* AglLock, there */
+  GPtrArray *waiters; /* AglWaiter, anywhere */
+} Registered;
 
-  for (guint i = 0; i < locks->len; i++)
-    if (((AglLock *)g_ptr_array_index (locks, i))->token.pid == pid)
+static gboolean
+is_registered (pid_t pid, gpointer user_data)
+{
+  const Registered *there = user_data;
+
+  for (guint i = 0; i < there->locks->len; i++)
+    if (((AglLock *)g_ptr_array_index (there->locks, i))->token.pid == pid)
       return TRUE;
+  for (guint i = 0; i < there->waiters->len; i++)
+    {
+      const AglRequest *request = agl_waiter_get_request (g_ptr_array_index (there->waiters, i));
+
+      if (request->holder != NULL && agl_process_get_pid (request->holder) == pid
+          && agl_directory_equal (request->directory, there->directory))
+        return TRUE;
+    }
   return FALSE;
 }
 
@@ -128,12 +100,16 @@ on_look (const AglRequest *request, GPtrArray **outsiders, gpointer user_data, G
 {
   AglKeeper *self = user_data;
   g_autoptr (GPtrArray) locks = NULL;
+  g_autoptr (GPtrArray) waiters = NULL;
+  Registered there;
 
   if (agl_agent_catalog_size (self->catalog) == 0)
     return TRUE;
   locks = agl_lock_table_list_directory (self->table, request->directory);
-  *outsiders = agl_occupants_find_agents (request->directory, request->holder, self->catalog, holds_there,
-                                          locks, error);
+  waiters = agl_lock_table_list_waiters (self->table);
+  there = (Registered){ request->directory, locks, waiters };
+  *outsiders = agl_occupants_find_agents (request->directory, request->holder, self->catalog, is_registered,
+                                          &there, error);
   return *outsiders != NULL;
 }
 
@@ -157,7 +133,6 @@ on_acquired (AglLock *lock, gpointer user_data)
   agl_lock_log (G_LOG_LEVEL_INFO, lock, "acquired");
   self->counters[AGL_COUNTER_ACQUIRED]++;
   agl_keeper_arm_expiry (self, lock->expires_at_usec);
-  agl_keeper_watch_removal (self, lock);
   self->hooks.acquired (lock, self->user_data);
   self->hooks.counts (self->user_data);
 }
@@ -170,7 +145,7 @@ on_released (AglLock *lock, AglReleaseReason reason, gpointer user_data)
   if (lock->watched != NULL)
     agl_process_watch_remove (self->watch, lock->watched);
   g_clear_pointer (&lock->watched, agl_process_unref);
-  unwatch_removal (self, lock);
+  agl_keeper_unwatch_removal (self, lock);
   g_ptr_array_remove (self->unproven, lock);
   agl_lock_log (G_LOG_LEVEL_INFO, lock, "released: %s", agl_release_reason_to_string (reason));
   self->counters[AGL_COUNTER_FIRST_RELEASE + reason]++;
@@ -197,43 +172,12 @@ on_queue_changed (gpointer user_data)
   self->hooks.counts (self->user_data);
 }
 
-/* Somebody may wait for unregistered agents: their death is told by the same watch, their leaving is seen by
- * the rounds. */
-static void
-watch_outsiders (AglKeeper *self)
-{
-  g_autoptr (GPtrArray) waiters = agl_lock_table_list_waiters (self->table);
-  g_autoptr (GHashTable) wanted = g_hash_table_new (agl_process_hash, agl_process_equal);
-  GHashTableIter iter;
-  gpointer process;
-
-  for (guint i = 0; i < waiters->len; i++)
-    {
-      const AglBlockers *blockers = agl_waiter_get_blockers (g_ptr_array_index (waiters, i));
-
-      for (guint j = 0; blockers->outsiders != NULL && j < blockers->outsiders->len; j++)
-        g_hash_table_add (wanted, ((AglOutsider *)g_ptr_array_index (blockers->outsiders, j))->process);
-    }
-  g_hash_table_iter_init (&iter, self->outsiders);
-  while (g_hash_table_iter_next (&iter, &process, NULL))
-    if (!g_hash_table_contains (wanted, process))
-      {
-        agl_process_watch_remove (self->watch, process);
-        g_hash_table_iter_remove (&iter);
-      }
-  g_hash_table_iter_init (&iter, wanted);
-  while (g_hash_table_iter_next (&iter, &process, NULL))
-    if (!g_hash_table_contains (self->outsiders, process)
-        && agl_process_watch_add (self->watch, process, NULL))
-      g_hash_table_add (self->outsiders, agl_process_ref (process));
-}
-
 void
 agl_keeper_settle (AglKeeper *self)
 {
   agl_lock_table_settle (self->table);
   if (agl_lock_table_count_waiters (self->table) > 0 || g_hash_table_size (self->outsiders) > 0)
-    watch_outsiders (self);
+    agl_keeper_watch_outsiders (self);
   agl_cwd_check_update (self->check);
 }
 
@@ -295,6 +239,9 @@ agl_keeper_end (AglKeeper *self, AglLock *lock, AglReleaseReason reason)
       forget_later (self, lock, reason);
     }
   g_hash_table_remove (self->stuck, &lock->id);
+  /* Before it is released: nobody's turn comes in a directory that is proven gone. */
+  if (reason == AGL_RELEASE_REMOVED)
+    agl_keeper_directory_removed (self, lock->directory);
   agl_lock_table_release (self->table, lock, reason);
   return TRUE;
 }
@@ -414,7 +361,7 @@ on_passed (AglLock *lock, gpointer user_data)
   /* A watch is lost with its filesystem, which may be back. */
   if (lock->removal != NULL && !agl_removal_watch_is_watching (self->removals, lock->removal))
     {
-      unwatch_removal (self, lock);
+      agl_keeper_unwatch_removal (self, lock);
       agl_keeper_watch_removal (self, lock);
     }
   if (g_get_real_time () - lock->acquired_at_usec < YOUNG_USEC)
@@ -426,6 +373,8 @@ on_round (gpointer user_data)
 {
   agl_keeper_prove (user_data);
   agl_keeper_check_waiters (user_data);
+  /* Tells what was proven; and unregistered agents in somebody's way may have left. */
+  agl_keeper_settle (user_data);
 }
 
 void
@@ -493,8 +442,9 @@ agl_keeper_new (
   };
   AglKeeper *self = g_new0 (AglKeeper, 1);
 
-  self->watch = agl_process_watch_new (NULL, on_died, self, error);
-  self->removals = agl_removal_watch_new (NULL, on_removed, self, self->watch != NULL ? error : NULL);
+  self->watch = agl_process_watch_new (NULL, agl_keeper_death_told, self, error);
+  self->removals =
+      agl_removal_watch_new (NULL, agl_keeper_removal_told, self, self->watch != NULL ? error : NULL);
   if (self->watch == NULL || self->removals == NULL)
     {
       g_clear_pointer (&self->watch, agl_process_watch_free);
@@ -506,8 +456,9 @@ agl_keeper_new (
   self->worker = worker;
   self->hooks = *hooks;
   self->user_data = user_data;
+  self->rounds = agl_worker_new (NULL);
   self->table = agl_lock_table_new (&table_hooks, self);
-  self->check = agl_cwd_check_new (self->table, worker, &check_hooks, self);
+  self->check = agl_cwd_check_new (self->table, self->rounds, &check_hooks, self);
   self->catalog = agl_agent_catalog_new ();
   self->pending = g_hash_table_new (NULL, NULL);
   self->restored = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_saved_lock_free);
@@ -534,6 +485,7 @@ agl_keeper_free (AglKeeper *self)
   g_clear_handle_id (&self->retry_timer, g_source_remove);
   g_clear_handle_id (&self->expiry_timer, g_source_remove);
   agl_cwd_check_free (self->check);
+  agl_worker_free (self->rounds);
   agl_process_watch_free (self->watch);
   agl_removal_watch_free (self->removals);
   agl_lock_table_free (self->table);

@@ -191,6 +191,18 @@ agl_lock_ends_add_superseded (AglLockEnds *self, guint64 id, AglPrivateFolder *f
   mark (self, add_ended (self, id, folder, AGL_RELEASE_STOLEN, successor));
 }
 
+char *
+agl_lock_ends_dup_path (AglLockEnds *self, guint64 id)
+{
+  const Ended *ended = g_hash_table_lookup (self->by_id, &id);
+  g_autofree char *name = NULL;
+
+  if (ended == NULL || self->n_unmarked > 0)
+    return NULL;
+  name = agl_lock_file_over_name (ended->id, ended->reason);
+  return g_build_filename (agl_private_folder_get_path (ended->folder), name, NULL);
+}
+
 void
 agl_lock_ends_remove (AglLockEnds *self, guint64 id)
 {

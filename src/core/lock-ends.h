@@ -22,6 +22,10 @@ agl_lock_ends_add_superseded (AglLockEnds *self, guint64 id, AglPrivateFolder *f
 /* Appends the ids that @successor's file must name. */
 void agl_lock_ends_collect (AglLockEnds *self, guint64 successor, GArray *ids);
 
+/* The path of the file that says that @id ended, when it can go as soon as everybody was told: nothing else
+ * on disk depends on it. Else NULL. Caller frees. */
+char *agl_lock_ends_dup_path (AglLockEnds *self, guint64 id);
+
 /* Nobody needs the file of @id any more: removes it, now or as soon as that works. Unknown ids are passed
  * over. */
 void agl_lock_ends_remove (AglLockEnds *self, guint64 id);

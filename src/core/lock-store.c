@@ -99,6 +99,12 @@ agl_lock_store_announced (AglLockStore *self, guint64 id)
   agl_lock_ends_remove (self->ends, id);
 }
 
+char *
+agl_lock_store_dup_end_path (AglLockStore *self, guint64 id)
+{
+  return agl_lock_ends_dup_path (self->ends, id);
+}
+
 void
 agl_lock_store_free (AglLockStore *self)
 {

@@ -26,6 +26,9 @@ gboolean agl_lock_store_save (AglLockStore *self, const AglLock *lock, GPtrArray
 gboolean
 agl_lock_store_forget (AglLockStore *self, const AglLock *lock, AglReleaseReason reason, GError **error);
 void agl_lock_store_announced (AglLockStore *self, guint64 id);
+/* What agl_lock_store_announced() would remove, for somebody who knows sooner than the main loop that it was
+ * announced, and may do so in any thread. NULL: leave it to that. Caller frees. */
+char *agl_lock_store_dup_end_path (AglLockStore *self, guint64 id);
 
 /* The next id: larger than any ever given, also across restarts and reboots.
  * 0 with AGL_ERROR_UNAVAILABLE when a new block of ids cannot be reserved on disk. */

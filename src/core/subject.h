@@ -24,8 +24,8 @@ void agl_subject_unref (AglSubject *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglSubject, agl_subject_unref)
 
 /* Lays down, in the calling thread and in all that it starts, the capabilities that only acting for somebody
- * needs: they stay permitted, and come into effect between begin and end alone. For start-up, before there are
- * threads. Errors: AGL_ERROR_UNAVAILABLE. */
+ * needs: they stay permitted, and come into effect between begin and end alone. For start-up, before there
+ * are threads. Errors: AGL_ERROR_UNAVAILABLE. */
 gboolean agl_subject_rest (GError **error);
 
 /* Makes the calling thread, and no other, act on files with the subject's fsuid, fsgid and groups and with no

@@ -7,9 +7,13 @@
 
 /* Threads that may hang at once: enough that four users with dead mounts leave none without an answer for
  * longer than the timeout, few enough to cost nothing. */
-#define MAX_THREADS 8
-/* Of one user: one may hang on a dead mount while another still does that user's work. */
+#define MAX_THREADS 32
+/* Of one user, when all of them hang. */
+#define MAX_THREADS_PER_USER 8
+/* Of one user, not counting those that hang: what takes longer than SLOW_MSEC waits for a server, not for a
+ * processor, and does not keep the user's other work waiting. */
 #define MAX_RUNNING_PER_USER 2
+#define SLOW_MSEC            1000
 /* Beyond this a user's program asks faster than its filesystem answers. */
 #define MAX_QUEUED_PER_USER  1024
 #define DEFAULT_TIMEOUT_MSEC 10000
@@ -18,6 +22,7 @@ typedef struct
 {
   uid_t uid;
   guint n_running;
+  guint n_slow; /* of these */
   GQueue queue; /* of Job */
 } User;
 
@@ -33,6 +38,8 @@ typedef struct
   AglWorkDoneFunc done;
   gpointer user_data;
   gint64 deadline_usec; /* monotonic */
+  gint64 slow_at_usec;  /* while it runs: from then on it is slow */
+  gboolean is_slow;
   guint timeout_msec;
 
   gboolean is_pending; /* the caller's side has it */
@@ -51,6 +58,7 @@ typedef struct
   GSource *source;
   guint n_threads;
   GHashTable *users; /* uid → User, while there are jobs of it on the working side */
+  GQueue running;    /* of Job */
   GQueue waiting;    /* of User: those with queued jobs; whose turn is next first */
   GQueue pending;    /* of Job: whose done has not been called */
   GQueue finished;   /* of Job: those of them that have a result */
@@ -162,13 +170,15 @@ claim_job_locked (Pool *pool)
       User *user = l->data;
       Job *job;
 
-      if (user->n_running >= MAX_RUNNING_PER_USER)
+      if (user->n_running - user->n_slow >= MAX_RUNNING_PER_USER || user->n_running >= MAX_THREADS_PER_USER)
         continue;
       job = g_queue_pop_head (&user->queue);
       g_queue_delete_link (&pool->waiting, l);
       if (!g_queue_is_empty (&user->queue))
         g_queue_push_tail (&pool->waiting, user);
       user->n_running++;
+      job->slow_at_usec = g_get_monotonic_time () + SLOW_MSEC * 1000;
+      g_queue_push_tail (&pool->running, job);
       return job;
     }
   return NULL;
@@ -179,6 +189,7 @@ static void
 schedule_locked (Pool *pool)
 {
   gint64 ready_usec = -1;
+  gboolean nobody_waits = g_queue_is_empty (&pool->waiting);
 
   if (pool->finished.length > 0)
     ready_usec = 0;
@@ -190,6 +201,17 @@ schedule_locked (Pool *pool)
         if (ready_usec < 0 || job->deadline_usec < ready_usec)
           ready_usec = job->deadline_usec;
       }
+  /* Who is slow matters only to somebody who waits. They began in order. */
+  for (GList *l = pool->running.head; ready_usec != 0 && !nobody_waits && l != NULL; l = l->next)
+    {
+      const Job *job = l->data;
+
+      if (job->is_slow)
+        continue;
+      if (ready_usec < 0 || job->slow_at_usec < ready_usec)
+        ready_usec = job->slow_at_usec;
+      break;
+    }
   g_source_set_ready_time (pool->source, ready_usec);
 }
 
@@ -200,7 +222,9 @@ finish_job_locked (Pool *pool, Job *job)
   User *user = g_steal_pointer (&job->user);
 
   job->is_working = FALSE;
+  g_queue_remove (&pool->running, job);
   user->n_running--;
+  user->n_slow -= job->is_slow ? 1 : 0;
   forget_idle_user_locked (pool, user);
   if (!job->is_pending)
     return TRUE;
@@ -313,6 +337,36 @@ take_told_locked (Pool *pool, GError **error)
   return job;
 }
 
+/* Whose turn it is because others hang. */
+static void
+start_more (Pool *pool)
+{
+  gint64 now_usec = g_get_monotonic_time ();
+  Job *job = NULL;
+
+  do
+    {
+      if (job != NULL)
+        start_thread (pool, job);
+      pool_lock (pool);
+      for (GList *l = pool->running.head; l != NULL; l = l->next)
+        {
+          Job *running = l->data;
+
+          if (running->is_slow || running->slow_at_usec > now_usec)
+            continue;
+          running->is_slow = TRUE;
+          running->user->n_slow++;
+        }
+      job = pool->n_threads < MAX_THREADS ? claim_job_locked (pool) : NULL;
+      if (job != NULL)
+        pool->n_threads++;
+      schedule_locked (pool);
+      pool_unlock (pool);
+    }
+  while (job != NULL);
+}
+
 /* One job a turn, so that its callee may do what it likes, agl_worker_free included. */
 static gboolean
 tell_done (GSource *source, GSourceFunc unused, gpointer unused_data)
@@ -325,6 +379,7 @@ tell_done (GSource *source, GSourceFunc unused, gpointer unused_data)
   gboolean is_mine = FALSE;
   Job *job;
 
+  start_more (pool);
   pool_lock (pool);
   job = take_told_locked (pool, &error);
   if (job != NULL)
@@ -355,6 +410,7 @@ agl_worker_new (GMainContext *context)
 
   pthread_mutex_init (&pool->mutex, NULL);
   pool->users = g_hash_table_new_full (NULL, NULL, NULL, g_free);
+  g_queue_init (&pool->running);
   g_queue_init (&pool->waiting);
   g_queue_init (&pool->pending);
   g_queue_init (&pool->finished);

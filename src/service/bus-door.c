@@ -2,6 +2,8 @@
 #include "service/bus-door.h"
 
 #include "common/names.h"
+#include "service/broadcast.h"
+#include "service/bus-throttle.h"
 
 /* From a restarting bus's first moment to one that stays away: how long until the next attempt. */
 #define FIRST_RETRY_MSEC 100
@@ -121,6 +123,9 @@ on_connected (GObject *source, GAsyncResult *result, gpointer user_data)
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     return;
   self = user_data;
+  /* Whoever shares a machine may send whatever he likes; on his own bus a user has only himself to blame. */
+  if (connection != NULL && self->service->scope == AGL_SCOPE_SYSTEM)
+    agl_bus_throttle_attach (connection);
   if (connection != NULL
       && !g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (self->service->object), connection,
                                             AGL_OBJECT_PATH, &error))
@@ -133,6 +138,7 @@ on_connected (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   self->connection = g_steal_pointer (&connection);
+  agl_broadcast_attach (self->connection);
   g_dbus_connection_set_exit_on_close (self->connection, FALSE);
   g_signal_connect (self->connection, "closed", G_CALLBACK (on_closed), self);
   self->name = g_bus_own_name_on_connection (self->connection, AGL_BUS_NAME,

@@ -31,6 +31,7 @@ struct _AglDaemon
   AglService service;
   GMainLoop *loop;
   char *runtime_dir, *state_dir, *config;
+  int instance; /* that there is one of us; -1: not yet */
   guint idle_exit_sec;
   guint idle_timer;
   gint64 idle_since_usec;
@@ -197,6 +198,7 @@ start_service (AglDaemon *self, GError **error)
   if (service->store == NULL)
     return FALSE;
   service->worker = agl_worker_new (NULL);
+  service->census = agl_worker_new (NULL);
   service->callers = agl_callers_new (service->impersonate, on_caller_gone, service);
   if (service->scope == AGL_SCOPE_SYSTEM)
     service->turns = agl_turns_new ();
@@ -216,6 +218,7 @@ agl_daemon_new (const AglDaemonOptions *options, GMainLoop *loop, GError **error
   g_autoptr (AglDaemon) self = g_new0 (AglDaemon, 1);
   gboolean is_system = options->scope == AGL_SCOPE_SYSTEM;
 
+  self->instance = -1;
   self->loop = g_main_loop_ref (loop);
   self->sockets = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_socket_door_free);
   self->config = g_strdup (options->config);
@@ -230,16 +233,19 @@ agl_daemon_new (const AglDaemonOptions *options, GMainLoop *loop, GError **error
   raise_descriptor_limit ();
   if (is_system && !agl_subject_rest (error))
     return NULL;
-  if (!agl_settings_load (&self->service.settings, options->config, options->scope, error)
-      || agl_instance_claim (self->runtime_dir, is_system ? 0755 : 0700, options->replace, error) < 0
-      || !start_service (self, error) || !open_sockets (self, options->listen, error))
+  if (!agl_settings_load (&self->service.settings, options->config, options->scope, error))
+    return NULL;
+  self->instance = agl_instance_claim (self->runtime_dir, is_system ? 0755 : 0700, options->replace, error);
+  if (self->instance < 0 || !start_service (self, error) || !open_sockets (self, options->listen, error))
     return NULL;
   if (!options->no_bus)
     self->bus = agl_bus_door_new (&self->service, options->replace, on_bus_settled, self);
   if (self->bus != NULL)
     agl_broadcast_hold (&self->service);
   /* Before anything new, which comes in the main loop. */
+  agl_broadcast_remember (&self->service);
   agl_keeper_announce_restored (self->service.keeper);
+  agl_broadcast_remind (&self->service);
   if (self->idle_exit_sec > 0)
     {
       self->idle_since_usec = g_get_monotonic_time ();
@@ -256,6 +262,7 @@ agl_daemon_free (AglDaemon *self)
 
   agl_notify ("STOPPING=1");
   g_clear_handle_id (&self->idle_timer, g_source_remove);
+  agl_broadcast_drop_missed (service);
   if (service->keeper != NULL)
     {
       agl_keeper_stop (service->keeper);
@@ -270,7 +277,11 @@ agl_daemon_free (AglDaemon *self)
   g_clear_pointer (&service->keeper, agl_keeper_free);
   g_clear_pointer (&service->authority, agl_authority_free);
   g_clear_pointer (&service->worker, agl_worker_free);
+  g_clear_pointer (&service->census, agl_worker_free);
   g_clear_pointer (&service->store, agl_lock_store_free);
+  /* Now, and not with the end of the process: a thread that hangs in a filesystem puts that off. */
+  if (self->instance >= 0)
+    close (self->instance);
   g_main_loop_unref (self->loop);
   g_free (self->runtime_dir);
   g_free (self->state_dir);

@@ -40,6 +40,8 @@ add (GVariantBuilder *facts, const AglLock *lock, AglChange what, gboolean with_
     add_directory (facts, lock->directory);
   if ((what & AGL_CHANGED_HOLDER) != 0)
     {
+      g_variant_builder_add (facts, "{sv}", "kind",
+                             g_variant_new_string (lock->manual ? "manual" : "process"));
       g_variant_builder_add (facts, "{sv}", "pid", g_variant_new_uint32 ((guint32)lock->token.pid));
       g_variant_builder_add (facts, "{sv}", "uid", g_variant_new_uint32 (lock->uid));
       g_variant_builder_add (facts, "{sv}", "command", g_variant_new_string (lock->command));
@@ -72,7 +74,6 @@ agl_lock_facts (const AglLock *lock, gboolean with_texts)
 
   g_variant_builder_init (&facts, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add (&facts, "{sv}", "id", g_variant_new_uint64 (lock->id));
-  g_variant_builder_add (&facts, "{sv}", "kind", g_variant_new_string (lock->manual ? "manual" : "process"));
   add (&facts, lock, ALL_CHANGES, with_texts);
   g_variant_builder_add (&facts, "{sv}", "acquired-at",
                          g_variant_new_uint64 ((guint64)lock->acquired_at_usec));

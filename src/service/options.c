@@ -40,6 +40,14 @@ check (const AglOptionSpec *specs, AglOptions *seen, const char *key, GVariant *
       g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_OPTION, "Option '%s' is given twice", spec->key);
       return FALSE;
     }
+  /* Unsigned on the wire (D-Bus specification, UNIX_FD), signed in a GVariant. Negative it must not pass for
+   * one that was not given: the caller would hold what another was to hold. */
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE_HANDLE) && g_variant_get_handle (value) < 0)
+    {
+      g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_OPTION,
+                   "Option '%s' names a descriptor that was not passed", spec->key);
+      return FALSE;
+    }
   return TRUE;
 }
 

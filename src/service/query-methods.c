@@ -352,7 +352,7 @@ count (AglCall *call)
 
   census->directory = agl_directory_ref (call->directory);
   census->catalog = agl_agent_catalog_ref (agl_keeper_get_catalog (call->service->keeper));
-  agl_worker_push (call->service->worker, call->asker.uid, count_in_thread, census, census_free,
+  agl_worker_push (call->service->census, call->asker.uid, count_in_thread, census, census_free,
                    (GDestroyNotify)g_ptr_array_unref, on_counted, call);
 }
 

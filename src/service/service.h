@@ -13,6 +13,7 @@ typedef struct
   AglScope scope;
   AglSettings settings;
   AglWorker *worker;
+  AglWorker *census; /* for what reads much of /proc, which no filesystem can hold up */
   AglLockStore *store;
   AglKeeper *keeper;
   AglCallers *callers;
@@ -21,6 +22,8 @@ typedef struct
   AglDBusLocks *object; /* the generated skeleton, exported on every connection */
   gboolean impersonate; /* permissions are judged as the caller */
   GQueue *unheard;      /* signals that wait for the bus, see broadcast.h; NULL: none has to */
-  guint n_calls;        /* under way, of all callers */
-  guint64 activity;     /* grows with every call and connection */
+  GQueue *missed;       /* ends that direct clients have missed, see broadcast.h; NULL: none */
+  guint missed_timer;
+  guint n_calls;    /* under way, of all callers */
+  guint64 activity; /* grows with every call and connection */
 } AglService;

@@ -51,9 +51,10 @@ class Machine:
 
     def boot(self):
         with open(f"{self.root}.console", "ab") as console:
+            # What a container is not usually let: its own loopback, and finding files by their handles.
             self.nspawn = subprocess.Popen(
                 ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot", "--console=pipe",
-                 "--private-network", "--machine=agl-booted", "-D", self.root],
+                 "--private-network", "--system-call-filter=open_by_handle_at", "--machine=agl-booted", "-D", self.root],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, preexec_fn=die_with_parent,
                 env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"})
         self.init = until(self._find_init, "the machine's init")

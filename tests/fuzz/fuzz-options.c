@@ -16,7 +16,10 @@ read_dictionary (const guint8 *data, size_t n_bytes)
   const char *text = (const char *)data;
   g_autoptr (GBytes) bytes = NULL;
   g_autoptr (GVariant) raw = NULL;
-  GVariant *parsed = g_variant_parse (G_VARIANT_TYPE_VARDICT, text, text + n_bytes, NULL, NULL);
+  /* GLib's parser of texts wants UTF-8. */
+  GVariant *parsed = g_utf8_validate (text, n_bytes, NULL)
+                         ? g_variant_parse (G_VARIANT_TYPE_VARDICT, text, text + n_bytes, NULL, NULL)
+                         : NULL;
 
   if (parsed != NULL)
     return parsed;

@@ -132,6 +132,33 @@ class InTheWay(Case):
         self.me.wait_released(lock, "exited")
         self.refused("Held", self.agent(place).acquire, place)
 
+    def test_those_who_wait_take_turns(self):
+        """Who has asked and waits is no stranger to those before him, though he is there already."""
+        place = self.directory()
+        agents = [self.talking("claude", place) for _ in range(4)]
+        turns = [agents[0].begin_acquire(place, conflict="join")]
+        turns[0].result()
+        for n, agent in enumerate(agents[1:], 1):
+            turns.append(agent.begin_acquire(place, conflict="wait"))
+            until(lambda n=n: self.me.get("WaiterCount") == n, "the queue")
+        for agent, turn in zip(agents, turns):
+            self.assertEqual(self.me.lock(turn.value()[0])["pid"], agent.pid)
+            self.assertEqual([lock["pid"] for lock in self.me.list()], [agent.pid])
+            agent.die()
+
+    def test_who_let_go_and_stays_is_waited_for(self):
+        place = self.directory()
+        one, two = self.talking("claude", place), self.talking("claude", place)
+        lock = one.acquire(place, conflict="join")
+        waiting = two.begin_acquire(place, conflict="wait")
+        until(lambda: self.me.get("WaiterCount") == 1, "the wait")
+        one.release(place)
+        self.me.wait_released(lock, "released")
+        self.rounds_pass()
+        self.assertFalse(waiting.done())
+        one.chdir("/")
+        self.assertEqual(self.me.lock(waiting.value()[0])["pid"], two.pid)
+
     def test_registered_it_is_no_outsider(self):
         place = self.directory()
         claude = self.talking("claude", place)
@@ -231,12 +258,20 @@ class ForAgent(Case):
 
     def test_helpers_are_passed_over(self):
         place = self.directory()
-        done = subprocess.run(["bash", "-c", f"{self.ask()}; exit $?", "daemon", "run"], executable="/bin/bash",
-                              cwd=place, env=self.service.environment, stdin=subprocess.DEVNULL, capture_output=True,
-                              encoding="utf-8", check=False, timeout=harness.LIMIT)
+        shell = self.program("claude", "/bin/bash")
+        helper = [shell, "-c", f"{self.ask()}; exit $?", "daemon", "run"]
+        done = subprocess.run(helper, cwd=place, env=self.service.environment, stdin=subprocess.DEVNULL,
+                              capture_output=True, encoding="utf-8", check=False, timeout=harness.LIMIT)
         self.assertEqual((done.returncode, done.stdout), (70, ""))
         self.assertIn("no process above this one is a known agent", done.stderr)
         self.assertEqual(self.me.list(), [])
+        # Above the helper there is an agent.
+        done = subprocess.run([shell, "-c", 'echo $$; "$0" -c "$ASK" daemon run; exit $?', shell], cwd=place,
+                              env={**self.service.environment, "ASK": f"{self.ask()}; exit $?"},
+                              stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", check=False,
+                              timeout=harness.LIMIT)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(self.me.wait_signal("LockAcquired").pid, int(done.stdout.split()[0]))
 
     def test_not_beside_a_pid(self):
         self.assertEqual(self.command_line("acquire", "--for-agent", "--pid=1").returncode, 64)

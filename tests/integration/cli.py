@@ -333,7 +333,7 @@ class Wrong(harness.Case):
         self.addCleanup(service.cleanup)
         service.start()
         done = subprocess.run(
-            [*command, os.path.join(harness.BUILD, "src", "client", "agentctl-locks"), "acquire",
+            [*command, service.program("src/client/agentctl-locks"), "acquire",
              f"--address={service.address(self.door)}", "--pid=1", "--no-follow-cwd", f"{service.root}/work"],
             env=service.environment, check=False, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8",
             timeout=harness.LIMIT)

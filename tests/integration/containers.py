@@ -6,6 +6,7 @@ from there is who the kernel says, holds locks under its own number on the machi
 it sees."""
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -286,6 +287,31 @@ class Unseen(machine.Case):
             "another's by descriptor": "NotPermitted"})
         locks = self.me.list()
         self.assertEqual([(lock["directory"], lock["uid"]) for lock in locks], [(own, machine.uid_of("alice"))])
+
+
+    def test_a_caller_that_has_become_a_set_group_id_program(self):
+        """Its user could not use the program's group, and cannot through a connection made before."""
+        place = self.directory("team", "root", 0o770, group="team")
+        program = f"{self.service.root}/work/set-group-id"
+        shutil.copy("/bin/sleep", program)
+        os.chown(program, 0, machine.gid_of("team"))
+        os.chmod(program, 0o2755)
+        self.agent(place, "bob", ["team"]).acquire(place, shared=True)
+        script = ORPHAN.partition("out = {")[0].replace("os._exit(0)", f"os.execv({program!r}, [{program!r}, '1000'])")
+        script = script.replace("while os.getppid() == int(sys.argv[5]):",
+                                "while open('/proc/%d/comm' % os.getppid()).read().strip() != 'set-group-id':")
+        script += 'print(call(own, shared=GLib.Variant("b", True), manual=GLib.Variant("b", True)), flush=True)\n'
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, self.service.address(self.door).partition("=")[2], self.door, place, place],
+            stdout=subprocess.PIPE, env=self.service.environment, user=machine.uid_of("alice"),
+            group=machine.gid_of("alice"), extra_groups=[], encoding="utf-8", preexec_fn=harness._die_with_parent)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.assertEqual(process.stdout.readline().strip(), "NotPermitted")
+        with open(f"/proc/{process.pid}/status", encoding="utf-8") as file:
+            groups = next(line.split() for line in file if line.startswith("Gid:"))
+        self.assertEqual(groups[2], str(machine.gid_of("team")), "the program does have the group")
 
 
 @harness.both_doors

@@ -497,8 +497,19 @@ class Service:
     def socket(self):
         return f"{self.runtime}/bus"
 
+    def program(self, path):
+        """A program of the build, where this service's user can reach it: the build may be in a private home."""
+        path = os.path.join(BUILD, path)
+        if self.uid is None:
+            return path
+        copy = f"{self.root}/bin/{os.path.basename(path)}"
+        if not os.path.exists(copy):
+            os.makedirs(os.path.dirname(copy), exist_ok=True)
+            shutil.copy(path, copy)
+        return copy
+
     def command(self, *more):
-        return [os.path.join(BUILD, "src", "service", "agentctl-locksd"), "--user",
+        return [self.program("src/service/agentctl-locksd"), "--user",
                 f"--runtime-dir={self.runtime}", f"--state-dir={self.state}", f"--config={self.root}/config",
                 *self.arguments, *more]
 

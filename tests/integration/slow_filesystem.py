@@ -147,19 +147,43 @@ class OneCall(Case):
         agent = self.agent("/")
         agent.begin_acquire(self.slow, manual=True)
         self.everything_works()
+        descriptors = f"/proc/{self.service.process.pid}/fd"
+        before = len(os.listdir(descriptors))
         agent.die()
+        until(lambda: len(os.listdir(descriptors)) < before, "its connection's end")
         self.mount.go_on()
         # Its turn was before this one's.
         second = self.agent("/")
         lock = second.acquire(f"{self.mount.path}/other", manual=True)
         self.assertEqual([held["id"] for held in self.me.list()], [lock])
 
+    @staticmethod
+    def is_zombie(pid):
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+
     def test_a_stop_does_not_wait_for_it(self):
+        """The kernel keeps a thread until the server answers or dies, and so what is left of the process; the
+        next service need not wait for that."""
+        held, lock = self.holder(self.directory("held"))
         self.mount.stall()
         stuck = self.agent("/").begin_acquire(self.slow, manual=True)
         self.everything_works(stuck)
-        self.service.stop()
+        first, self.service.process = self.service.process, None
+        self.addCleanup(first.wait)
+        self.addCleanup(self.mount.end)
+        first.terminate()
         self.assertRaises(harness.Refused, stuck.value)
+        until(lambda: self.is_zombie(first.pid), "the end of all of it but the thread that hangs")
+        self.service.start()
+        self.me = self.client()
+        self.assertEqual([held["id"] for held in self.me.list()], [lock])
+        self.everything_works()
+        held.kill()
+        self.me.wait_released(lock, "exited")
+        self.mount.end()
+        until(lambda: first.poll() is not None, "the end of the first one")
+        self.assertEqual(first.returncode, 0)
 
 
 class Holders(Case):
@@ -286,6 +310,7 @@ class Users(Case):
         for call in stuck:
             self.assertRaises(harness.Refused, call.value)
         self.assertEqual([held["id"] for held in self.me.list()], [lock])
+        self.mount.go_on()
 
 
 if __name__ == "__main__":

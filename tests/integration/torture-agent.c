@@ -269,7 +269,7 @@ live (Agent *self)
   if (flock (journal, LOCK_EX | LOCK_NB) != 0)
     say ("broken directory %d is held by two, one by lock %" G_GUINT64_FORMAT, where, id);
   append (journal, "begin", id);
-  g_usleep ((gulong)g_rand_int_range (self->chance, 0, 5000));
+  g_usleep ((gulong)g_rand_int_range (self->chance, 0, 20000));
   end = g_rand_int_range (self->chance, 0, 10);
   if (end == 0)
     {

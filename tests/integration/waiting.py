@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Sharing, waiting, stealing, handing over: the lock model as callers meet it. The rules themselves are
 tested without a bus in tests/unit/lock-table.c; here is what only real processes and connections can do."""
+import os
 import signal
 
 import harness
@@ -165,6 +166,19 @@ class Waiting(harness.Case):
         self.refused("NotInDirectory", pending.result)
         self.assertEqual(self.me.get("WaiterCount"), 0)
 
+    def test_a_directory_that_goes_takes_its_waiters_with_it(self):
+        place = self.directory()
+        _, lock = self.holder(place)
+        claimer, bystander = self.agent("/"), self.agent("/")
+        claim = self.begin_wait(claimer, place, manual=True)
+        wait = self.begin_wait(bystander, place, follow_cwd=False)
+        os.rmdir(place)
+        self.me.wait_released(lock, "removed")
+        self.refused("InvalidDirectory", claim.result)
+        self.refused("InvalidDirectory", wait.result)
+        self.assertEqual(self.me.get("WaiterCount"), 0)
+        self.assertEqual([s.id for s in self.me.signals if s.name == "LockAcquired"], [lock])
+
     def test_time_runs_out(self):
         place = self.directory()
         self.holder(place)
@@ -304,6 +318,8 @@ class Transfer(harness.Case):
         lock = self.me.acquire(place, manual=True)
         child = self.agent(place)
         self.me.call("Transfer", lock, options(pid=child.pid))
+        self.me.wait_signal("LockChanged", lock, lambda s: s.changed.get("kind") == "process"
+                            and s.changed.get("pid") == child.pid)
         self.assertEqual((self.me.lock(lock)["kind"], self.me.lock(lock)["pid"]), ("process", child.pid))
         child.kill()
         self.me.wait_released(lock, "exited")

@@ -152,7 +152,6 @@ test_wrong (void)
     "--user --address=unix:path=/x",
     "--json --output=id",
     "--json --quiet",
-    "--json --no-legend",
     "--follow-cwd --no-follow-cwd",
     "--directory=/ --under=/",
     "--reason=\xff",

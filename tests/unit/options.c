@@ -102,6 +102,8 @@ test_refused (void)
     { "{'pid': <uint32 0>}", "'pid'" },
     { "{'pid': <uint32 2147483648>}", "'pid'" },
     { "{'pidfd': <1>}", "'pidfd'" },
+    { "{'pidfd': <handle -1>}", "'pidfd'" },
+    { "{'directory-fd': <handle -1>}", "'directory-fd'" },
     { "{'pid': <uint32 1>, 'pidfd': <handle 0>}", "'pidfd'" },
     { "{'manual': <true>, 'pid': <uint32 1>}", "'manual'" },
     { "{'manual': <true>, 'pidfd': <handle 0>}", "'manual'" },

@@ -316,7 +316,7 @@ test_too_many_are_refused (Fixture *f, gconstpointer unused)
 static void
 test_threads_are_bounded (Fixture *f, gconstpointer unused)
 {
-  const guint n_threads = 8;
+  const guint n_threads = 32;
 
   for (guint i = 0; i < n_threads; i++)
     push_stuck (f, ALICE + i / 2);
@@ -328,6 +328,26 @@ test_threads_are_bounded (Fixture *f, gconstpointer unused)
   run_until_done (f, 2);
   open_gate (f, n_threads - 1);
   run_until_done (f, n_threads + 1);
+}
+
+/* What hangs keeps its user's other work waiting for a moment only, but for the last thread of that user. */
+static void
+test_what_hangs_is_passed_by (Fixture *f, gconstpointer unused)
+{
+  const guint n_threads = 8;
+
+  for (guint i = 0; i < n_threads - 1; i++)
+    push (f, ALICE, new_input (-1, f->gate[0], -1));
+  push_quick (f, ALICE);
+  run_until_done (f, 1);
+  g_assert_cmpuint (f->n_results, ==, 1);
+  for (guint i = 0; i < 4; i++)
+    push (f, ALICE, new_input (-1, f->gate[0], -1));
+  push_quick (f, BOB);
+  run_until_done (f, 2);
+  g_assert_cmpuint (count_threads (), <=, n_threads + 1);
+  open_gate (f, n_threads - 1 + 4);
+  run_until_done (f, 2 + n_threads - 1 + 4);
 }
 
 static gpointer
@@ -350,7 +370,9 @@ on_noted (gpointer result, GError *error, gpointer user_data)
 static void
 test_users_take_turns (Fixture *f, gconstpointer unused)
 {
-  for (guint i = 0; i < 8; i++)
+  const guint n_threads = 32;
+
+  for (guint i = 0; i < n_threads; i++)
     push_stuck (f, ALICE + i / 2);
   for (guint i = 0; i < 3; i++)
     agl_worker_push (f->worker, 7, work_that_notes, GINT_TO_POINTER ('a'), NULL, NULL, on_noted, f);
@@ -359,8 +381,8 @@ test_users_take_turns (Fixture *f, gconstpointer unused)
   open_gate (f, 1);
   run_until_done (f, 1 + 6);
   g_assert_cmpstr (f->order->str, ==, "ababab");
-  open_gate (f, 7);
-  run_until_done (f, 8 + 6);
+  open_gate (f, n_threads - 1);
+  run_until_done (f, n_threads + 6);
 }
 
 static void
@@ -507,6 +529,7 @@ main (int argc, char **argv)
     { "/worker/stuck-do-not-hold-up-others", test_the_stuck_do_not_hold_up_others },
     { "/worker/too-many-are-refused", test_too_many_are_refused },
     { "/worker/threads-are-bounded", test_threads_are_bounded },
+    { "/worker/what-hangs-is-passed-by", test_what_hangs_is_passed_by },
     { "/worker/users-take-turns", test_users_take_turns },
     { "/worker/time-runs-out", test_time_runs_out },
     { "/worker/timed-out-still-count", test_the_timed_out_still_count },
