@@ -8,6 +8,8 @@
 #include "client/lock-columns.h"
 #include "client/place.h"
 #include "client/service.h"
+#include "client/status-line.h"
+#include "client/status-watch.h"
 
 typedef struct
 {
@@ -15,6 +17,11 @@ typedef struct
   AglService *service;
   const char *home; /* NULL: not a terminal */
   gboolean closed;
+
+  /* With --format: */
+  AglStatusFormat format;
+  AglStatus status; /* its locks are ours */
+  char *shown;      /* the last line */
 } Monitor;
 
 /* One signal, taken apart. NULL where it does not carry the like. */
@@ -137,6 +144,41 @@ on_signal (GDBusConnection *connection,
   event_clear (&event);
 }
 
+/* --- a status bar: what is, in one line, whenever it is another line than before --- */
+
+static void
+show_status (Monitor *self)
+{
+  g_autofree char *line = NULL;
+
+  /* Before the first answer there is nothing to say, and afterwards nothing that was not true. */
+  if (self->status.locks == NULL)
+    return;
+  line = agl_status_line (&self->status, &self->format);
+  if (g_strcmp0 (line, self->shown) == 0)
+    return;
+  /* Not g_print: waybar wants UTF-8, and a template is as the user wrote it. */
+  puts (line);
+  fflush (stdout);
+  g_free (self->shown);
+  self->shown = g_steal_pointer (&line);
+}
+
+static void
+on_status (GVariant *locks, guint n_waiters, gpointer user_data)
+{
+  Monitor *self = user_data;
+
+  self->status.is_online = locks != NULL;
+  if (locks != NULL)
+    {
+      g_clear_pointer (&self->status.locks, g_variant_unref);
+      self->status.locks = g_variant_ref (locks);
+      self->status.n_waiters = n_waiters;
+    }
+  show_status (self);
+}
+
 static void
 on_closed (GDBusConnection *connection, gboolean vanished, GError *error, gpointer user_data)
 {
@@ -167,11 +209,21 @@ on_owner_changed (GDBusConnection *connection,
                            : _ ("the service went away; waiting for it to come back"));
 }
 
+static void
+wait_for_end (Monitor *self)
+{
+  gulong handler = g_signal_connect (self->service->connection, "closed", G_CALLBACK (on_closed), self);
+
+  self->closed = g_dbus_connection_is_closed (self->service->connection);
+  while (!self->closed && ferror (stdout) == 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_signal_handler_disconnect (self->service->connection, handler);
+}
+
 /* As long as the connection lasts: through a bus also beyond the service's own life. */
 static void
 watch (Monitor *self)
 {
-  gulong handler = g_signal_connect (self->service->connection, "closed", G_CALLBACK (on_closed), self);
   guint signals = agl_service_subscribe (self->service, on_signal, self);
   guint owner = 0;
 
@@ -179,14 +231,41 @@ watch (Monitor *self)
     owner = g_dbus_connection_signal_subscribe (
         self->service->connection, "org.freedesktop.DBus", "org.freedesktop.DBus", "NameOwnerChanged", NULL,
         self->service->bus_name, G_DBUS_SIGNAL_FLAGS_NONE, on_owner_changed, self, NULL);
-  self->closed = g_dbus_connection_is_closed (self->service->connection);
-  while (!self->closed && ferror (stdout) == 0)
-    g_main_context_iteration (NULL, TRUE);
+  wait_for_end (self);
   g_dbus_connection_signal_unsubscribe (self->service->connection, signals);
   if (owner != 0)
     g_dbus_connection_signal_unsubscribe (self->service->connection, owner);
-  g_signal_handler_disconnect (self->service->connection, handler);
-  g_clear_pointer (&self->service, agl_service_free);
+}
+
+static void
+watch_status (Monitor *self)
+{
+  g_autoptr (AglStatusWatch) status_watch = agl_status_watch_new (self->service, on_status, self);
+
+  wait_for_end (self);
+}
+
+static int
+monitor_status (const AglOptions *options, GError **error)
+{
+  Monitor self = { .options = options, .status = { .home = g_get_home_dir () } };
+
+  if (agl_status_format_parse (options->format, &self.format, error))
+    self.service = agl_service_find (&options->where, TRUE, error);
+  while (self.service != NULL)
+    {
+      watch_status (&self);
+      g_clear_pointer (&self.service, agl_service_free);
+      if (ferror (stdout) != 0)
+        break;
+      self.status.is_online = FALSE;
+      show_status (&self);
+      self.service = agl_service_find_again (&options->where, -1, error);
+    }
+  agl_status_format_clear (&self.format);
+  g_clear_pointer (&self.status.locks, g_variant_unref);
+  g_free (self.shown);
+  return AGL_EXIT_OK;
 }
 
 static int
@@ -194,10 +273,13 @@ monitor (const AglOptions *options, GError **error)
 {
   Monitor self = { .options = options, .home = isatty (STDOUT_FILENO) != 0 ? g_get_home_dir () : NULL };
 
+  if (options->format != NULL)
+    return monitor_status (options, error);
   self.service = agl_service_find (&options->where, TRUE, error);
   while (self.service != NULL)
     {
       watch (&self);
+      g_clear_pointer (&self.service, agl_service_free);
       if (ferror (stdout) != 0)
         break;
       note (_ ("the service went away; waiting for it to come back"));
@@ -218,8 +300,15 @@ const AglCommand agl_command_monitor = {
       "each line is an object with “at” (microseconds since the epoch), “event” (the signal's name), “id”,\n"
       "“directory”, “pid”, “release” (why it was released), “lock” or “changed”.\n"
       "\n"
+      "--format feeds a status bar: a line with what is held now, at once and whenever that changes. waybar is one\n"
+      "JSON object a line for a custom module (text, tooltip, class, alt: free, held, waiting or offline); tmux is\n"
+      "for #(…) in status-right; in plain:TEMPLATE {locks}, {waiters}, {process}, {manual}, {state}, {who} and\n"
+      "{directories} are filled in.\n"
+      "\n"
+      "  agentctl-locks monitor --format='plain:{locks} locked, {waiters} waiting'\n"
+      "\n"
       "Exits when interrupted; 64 wrong usage, 69 no service, 70 anything else."),
-    .groups = AGL_OPTIONS_JSON | AGL_OPTIONS_WHERE,
+    .groups = AGL_OPTIONS_JSON | AGL_OPTIONS_FORMAT | AGL_OPTIONS_WHERE,
   },
   .run = monitor,
 };

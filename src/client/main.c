@@ -17,6 +17,7 @@ static const AglCommand *const commands[] = {
   &agl_command_run,       &agl_command_acquire,  &agl_command_claim,   &agl_command_release,
   &agl_command_list,      &agl_command_check,    &agl_command_wait,    &agl_command_monitor,
   &agl_command_occupants, &agl_command_transfer, &agl_command_explain, &agl_command_doctor,
+  &agl_command_metrics,   &agl_command_import,
 };
 
 static const AglCommand *

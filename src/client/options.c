@@ -176,6 +176,12 @@ static const Spec specs[] = {
   TEXT (AGL_OPTIONS_FILTER, "under", 0, under, N_ ("Only locks on this directory and below"), N_ ("DIR")),
   PARSED (AGL_OPTIONS_FILTER, "uid", 0, 0, parse_uid, N_ ("Only locks of this user"), N_ ("UID")),
   TEXT (AGL_OPTIONS_FILTER, "kind", 0, kind, N_ ("Only locks of this kind: process or manual"), N_ ("KIND")),
+  TEXT (AGL_OPTIONS_FORMAT,
+        "format",
+        0,
+        format,
+        N_ ("Feed a status bar: waybar, tmux, plain or plain:TEMPLATE"),
+        N_ ("FORMAT")),
   FLAG (AGL_OPTIONS_JSON, "json", 'j', json, N_ ("Print JSON")),
   TEXT (AGL_OPTIONS_TABLE,
         "output",
@@ -272,6 +278,7 @@ check_together (const AglOptions *self, GError **error)
     { self->where.user, self->where.address != NULL, "--user --address" },
     { self->json, self->output != NULL, "--json --output" },
     { self->json, self->quiet, "--json --quiet" },
+    { self->json, self->format != NULL, "--json --format" },
     { self->follow_cwd, self->no_follow_cwd, "--follow-cwd --no-follow-cwd" },
     { self->for_agent, self->pid != 0, "--for-agent --pid" },
     { self->directory != NULL, self->under != NULL, "--directory --under" },
@@ -387,6 +394,7 @@ agl_options_clear (AglOptions *self)
   g_free (self->directory);
   g_free (self->under);
   g_free (self->kind);
+  g_free (self->format);
   g_strfreev (self->arguments);
   g_strfreev (self->trailing);
   *self = (AglOptions){ 0 };

@@ -30,7 +30,8 @@ typedef enum
   AGL_OPTIONS_PID = 1 << 13,     /* --pid */
   AGL_OPTIONS_FORCE = 1 << 14,   /* --force */
   AGL_OPTIONS_FILTER = 1 << 15,  /* --directory --under --uid --kind */
-  AGL_OPTIONS_AGENT = 1 << 16    /* --for-agent */
+  AGL_OPTIONS_AGENT = 1 << 16,   /* --for-agent */
+  AGL_OPTIONS_FORMAT = 1 << 17   /* --format */
 } AglOptionGroups;
 
 /* Everything that can be said on a command line, as it was said. Owned strings. */
@@ -60,6 +61,7 @@ typedef struct
   char *directory, *under; /* as given, any bytes */
   gint64 uid;              /* -1: not given */
   char *kind;
+  char *format;     /* NULL: not given */
   char **arguments; /* what is no option; NULL-terminated */
   char **trailing;  /* what follows "--", where the command takes a command line there; else NULL */
 } AglOptions;

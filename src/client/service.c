@@ -156,6 +156,27 @@ agl_service_call (
   return NULL;
 }
 
+GVariant *
+agl_service_get_properties (AglService *self, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+  g_autoptr (GVariant) reply = NULL;
+  GVariant *properties;
+
+  reply = g_dbus_connection_call_sync (self->connection, self->bus_name, AGL_OBJECT_PATH,
+                                       "org.freedesktop.DBus.Properties", "GetAll",
+                                       g_variant_new ("(s)", AGL_INTERFACE), G_VARIANT_TYPE ("(a{sv})"),
+                                       G_DBUS_CALL_FLAGS_NONE, AGL_CALL_TIMEOUT_MSEC, NULL, &local);
+  if (reply == NULL)
+    {
+      agl_service_explain_error (self, local);
+      g_propagate_error (error, g_steal_pointer (&local));
+      return NULL;
+    }
+  g_variant_get (reply, "(@a{sv})", &properties);
+  return properties;
+}
+
 guint
 agl_service_subscribe (AglService *self, GDBusSignalCallback callback, gpointer user_data)
 {

@@ -52,6 +52,9 @@ AglScope agl_service_get_scope (AglService *self);
 GVariant *agl_service_call (
     AglService *self, const char *method, GVariant *parameters, GUnixFDList *fds, GError **error);
 
+/* All properties of the service, a{sv}. Errors: as above. */
+GVariant *agl_service_get_properties (AglService *self, GError **error);
+
 /* The types that the methods reply with. */
 const GVariantType *agl_service_reply_type (const char *method);
 

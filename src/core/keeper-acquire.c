@@ -20,6 +20,7 @@ typedef struct
   gint64 outside_since_usec; /* of a waiting holder-to-be; g_get_monotonic_time() */
   gboolean asking;           /* a worker has a question of ours */
   gboolean answered;
+  gint64 waiting_since_usec; /* monotonic, while there is a waiter */
 } AglPending;
 
 typedef struct
@@ -218,6 +219,7 @@ agl_keeper_wait_ended (AglWaiter *waiter, AglLock *lock, const GError *error, gp
   AglPending *self = agl_waiter_get_data (waiter);
 
   self->waiter = NULL;
+  agl_histogram_add (&self->keeper->took[AGL_TOOK_WAIT], g_get_monotonic_time () - self->waiting_since_usec);
   answer (self, lock, error);
 }
 
@@ -229,6 +231,7 @@ start_waiting (AglPending *self, AglWaiter *waiter)
   self->waiter = waiter;
   agl_waiter_set_data (waiter, self);
   keeper->counters[AGL_COUNTER_WAITED]++;
+  self->waiting_since_usec = g_get_monotonic_time ();
   if (self->request->timeout_msec >= 0)
     self->timeout = g_timeout_add ((guint)MIN (self->request->timeout_msec, G_MAXUINT), on_timeout, self);
   agl_keeper_settle (keeper);

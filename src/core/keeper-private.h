@@ -30,6 +30,7 @@ struct _AglKeeper
   gint64 next_expiry_usec; /* wall clock, what the timer is set for; 0: none */
   gint64 grace_msec;
   guint64 counters[AGL_N_COUNTERS];
+  AglHistogram took[AGL_N_TOOK];
 };
 
 /* keeper.c: what is decided */

@@ -142,6 +142,7 @@ agl_keeper_announce_restored (AglKeeper *self)
       AglSavedLock *saved = g_ptr_array_index (restored, i);
 
       self->counters[AGL_COUNTER_FIRST_RELEASE + saved->reason]++;
+      agl_histogram_add (&self->took[AGL_TOOK_HOLD], g_get_real_time () - saved->lock->acquired_at_usec);
       self->hooks.released (saved->lock, saved->reason, self->user_data);
     }
 }

@@ -149,6 +149,7 @@ on_released (AglLock *lock, AglReleaseReason reason, gpointer user_data)
   g_ptr_array_remove (self->unproven, lock);
   agl_lock_log (G_LOG_LEVEL_INFO, lock, "released: %s", agl_release_reason_to_string (reason));
   self->counters[AGL_COUNTER_FIRST_RELEASE + reason]++;
+  agl_histogram_add (&self->took[AGL_TOOK_HOLD], g_get_real_time () - lock->acquired_at_usec);
   self->hooks.released (lock, reason, self->user_data);
   self->hooks.counts (self->user_data);
 }
@@ -409,6 +410,12 @@ agl_keeper_get_counter (AglKeeper *self, guint counter)
 {
   g_return_val_if_fail (counter < AGL_N_COUNTERS, 0);
   return self->counters[counter];
+}
+
+const AglHistogram *
+agl_keeper_get_histogram (AglKeeper *self, AglTook what)
+{
+  return &self->took[what];
 }
 
 AglKeeper *

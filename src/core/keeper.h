@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 #include "core/agent-catalog.h"
+#include "core/histogram.h"
 #include "core/lock-store.h"
 #include "core/lock-table.h"
 #include "core/worker.h"
@@ -89,3 +90,11 @@ typedef enum
   AGL_N_COUNTERS = AGL_COUNTER_FIRST_RELEASE + AGL_N_RELEASE_REASONS
 } AglCounter;
 guint64 agl_keeper_get_counter (AglKeeper *self, guint counter);
+
+typedef enum
+{
+  AGL_TOOK_HOLD, /* locks that ended: from the grant to the end, restarts included */
+  AGL_TOOK_WAIT, /* requests that had to wait: to the grant or to whatever else ended the wait */
+  AGL_N_TOOK
+} AglTook;
+const AglHistogram *agl_keeper_get_histogram (AglKeeper *self, AglTook what);

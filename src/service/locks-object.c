@@ -5,7 +5,7 @@
 #include "service/broadcast.h"
 #include "service/socket-door.h"
 
-/* The skeleton, with one property that is made up when it is asked for: keeping `Counters` current would cost
+/* The skeleton, with properties that are made up when they are asked for: keeping them current would cost
  * a variant on each call. */
 #define AGL_TYPE_LOCKS_OBJECT (agl_locks_object_get_type ())
 G_DECLARE_FINAL_TYPE (AglLocksObject, agl_locks_object, AGL, LOCKS_OBJECT, AglDBusLocksSkeleton)
@@ -22,8 +22,32 @@ G_DEFINE_FINAL_TYPE (AglLocksObject, agl_locks_object, AGL_DBUS_TYPE_LOCKS_SKELE
 
 enum
 {
-  PROP_COUNTERS = 1
+  PROP_COUNTERS = 1,
+  PROP_HISTOGRAMS
 };
+
+static void
+add_counter (GVariantBuilder *counters, const char *what, const char *detail, guint64 value)
+{
+  g_autofree char *name = g_strconcat (what, detail, NULL);
+
+  g_variant_builder_add (counters, "{st}", name, value);
+}
+
+static void
+add_histogram (GVariantBuilder *counters, const char *what, const AglHistogram *histogram)
+{
+  g_autofree char *bucket = g_strconcat (what, "-seconds-le-", NULL);
+
+  for (gsize i = 0; i < AGL_HISTOGRAM_BOUNDS; i++)
+    {
+      g_autofree char *bound = g_strdup_printf ("%" G_GUINT64_FORMAT, agl_histogram_bounds_sec[i]);
+
+      add_counter (counters, bucket, bound, histogram->at_most[i]);
+    }
+  add_counter (counters, what, "-count", histogram->count);
+  add_counter (counters, what, "-usec-sum", histogram->sum_usec);
+}
 
 static GVariant *
 make_counters (AglKeeper *keeper)
@@ -35,12 +59,19 @@ make_counters (AglKeeper *keeper)
   for (guint i = 0; i < AGL_COUNTER_FIRST_RELEASE; i++)
     g_variant_builder_add (&counters, "{st}", names[i], agl_keeper_get_counter (keeper, i));
   for (guint reason = 0; reason < AGL_N_RELEASE_REASONS; reason++)
-    {
-      g_autofree char *name = g_strconcat ("released-", agl_release_reason_to_string (reason), NULL);
+    add_counter (&counters, "released-", agl_release_reason_to_string (reason),
+                 agl_keeper_get_counter (keeper, AGL_COUNTER_FIRST_RELEASE + reason));
+  return g_variant_builder_end (&counters);
+}
 
-      g_variant_builder_add (&counters, "{st}", name,
-                             agl_keeper_get_counter (keeper, AGL_COUNTER_FIRST_RELEASE + reason));
-    }
+static GVariant *
+make_histograms (AglKeeper *keeper)
+{
+  GVariantBuilder counters;
+
+  g_variant_builder_init (&counters, G_VARIANT_TYPE ("a{st}"));
+  add_histogram (&counters, "hold", agl_keeper_get_histogram (keeper, AGL_TOOK_HOLD));
+  add_histogram (&counters, "wait", agl_keeper_get_histogram (keeper, AGL_TOOK_WAIT));
   return g_variant_builder_end (&counters);
 }
 
@@ -51,6 +82,8 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
 
   if (id == PROP_COUNTERS)
     g_value_take_variant (value, g_variant_ref_sink (make_counters (self->service->keeper)));
+  else if (id == PROP_HISTOGRAMS)
+    g_value_take_variant (value, g_variant_ref_sink (make_histograms (self->service->keeper)));
   else
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
 }
@@ -78,6 +111,7 @@ agl_locks_object_class_init (AglLocksObjectClass *klass)
   object_class->set_property = set_property;
   object_class->finalize = finalize;
   g_object_class_override_property (object_class, PROP_COUNTERS, "counters");
+  g_object_class_override_property (object_class, PROP_HISTOGRAMS, "histograms");
 }
 
 static void

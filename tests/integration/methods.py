@@ -319,7 +319,8 @@ class Told(harness.Case):
         self.assertEqual((self.me.get("LockCount"), self.me.get("WaiterCount")), (0, 0))
         everything = self.me.raw("org.freedesktop.DBus.Properties", "GetAll",
                                  harness.GLib.Variant("(s)", (harness.NAME,)))[0]
-        self.assertEqual(set(everything), {"Version", "Scope", "LockCount", "WaiterCount", "Counters"})
+        self.assertEqual(set(everything), {"Version", "Scope", "LockCount", "WaiterCount", "Counters",
+                                           "Histograms"})
 
     def test_the_count_is_announced(self):
         agent, _ = self.holder(self.directory())
@@ -329,6 +330,17 @@ class Told(harness.Case):
         agent.kill()
         harness.until(lambda: any(c.get("LockCount") == 0 for c in self.me.property_changes), "LockCount 0")
         self.assertFalse(any("Counters" in change for change in self.me.property_changes))
+
+    def test_histograms(self):
+        bounds = (1, 5, 15, 60, 300, 900, 3600, 14400, 86400)
+        self.assertEqual(set(self.me.get("Histograms")),
+                         {*(f"{what}-seconds-le-{bound}" for what in ("hold", "wait") for bound in bounds),
+                          "hold-count", "hold-usec-sum", "wait-count", "wait-usec-sum"})
+        place = self.directory()
+        agent, _ = self.holder(place)
+        agent.release(place)
+        histograms = self.me.get("Histograms")
+        self.assertEqual((histograms["hold-count"], histograms["wait-count"]), (1, 0))
 
     def test_counters(self):
         reasons = ("released", "exited", "left", "removed", "expired", "forced", "stolen")

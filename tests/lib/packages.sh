@@ -33,7 +33,11 @@ test   command:useradd             passwd                  shadow-utils         
 test   command:systemd-analyze     systemd                 systemd                 systemd
 test   file:/usr/lib/polkit-1/polkitd polkitd              polkit                  polkit
 test   python:dbusmock             python3-dbusmock        python3-dbusmock        python-dbusmock
+test   command:gjs                 gjs                     gjs                     gjs
 test   command:node                nodejs                  nodejs                  nodejs
+test   command:npm                 npm                     nodejs-npm              npm
+test   command:promtool            prometheus              golang-github-prometheus prometheus
+test   command:dbus-send           dbus-bin                dbus-tools              dbus
 test   command:lsof                lsof                    lsof                    lsof
 boot   command:debootstrap         debootstrap             debootstrap             debootstrap
 boot   command:systemd-nspawn      systemd-container       systemd-container       systemd
