@@ -299,8 +299,11 @@ import_all (Import *self, GPtrArray *entries, GError **error)
   else
     g_variant_builder_clear (&self->rows);
   if (ok && !self->options->json && !self->options->quiet)
-    g_print (_ ("%u taken over, %u over already, %u left to you.\n"), self->n[RESULT_TAKEN],
-             self->n[RESULT_OVER], self->n[RESULT_LEFT]);
+    {
+      /* Translators: three numbers of locks. */
+      g_print (_ ("%u taken over, %u over already, %u left to you.\n"), self->n[RESULT_TAKEN],
+               self->n[RESULT_OVER], self->n[RESULT_LEFT]);
+    }
   g_clear_pointer (&self->service, agl_service_free);
   g_free (self->limit);
   return ok;
