@@ -16,6 +16,8 @@ typedef struct
   GMutex lock;
   char *unique_name; /* NULL: the peer has not said Hello */
   GPtrArray *rules;  /* of AglMatchRule */
+  gboolean has_spoken;
+  gint64 attached_usec; /* g_get_monotonic_time() */
 } AglMiniBus;
 
 /* Ways to answer, in the bus's own name. @body: floating, or NULL. */

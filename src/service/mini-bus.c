@@ -18,6 +18,10 @@ typedef struct
   void (*answer) (AglMiniBus *self, GDBusMessage *call, GVariant *arguments);
 } Method;
 
+/* A bus client says Hello at once and takes nothing else before the answer (sd-bus ends the connection); a
+ * peer may listen without ever speaking. Who is silent for longer than this is taken for such a peer. */
+#define SILENCE_USEC (250 * G_TIME_SPAN_MILLISECOND)
+
 static const char *const our_names[] = { AGL_MINI_BUS_OWN_NAME, AGL_BUS_NAME, NULL };
 
 static void
@@ -274,6 +278,12 @@ address_outgoing (const AglMiniBus *self, GDBusMessage *message)
 {
   GDBusMessage *addressed;
 
+  if (!self->has_spoken && g_dbus_message_get_message_type (message) == G_DBUS_MESSAGE_TYPE_SIGNAL
+      && g_get_monotonic_time () - self->attached_usec < SILENCE_USEC)
+    {
+      g_object_unref (message);
+      return NULL;
+    }
   /* What we said as the bus has its sender already. */
   if (self->unique_name == NULL || g_dbus_message_get_sender (message) != NULL)
     return message;
@@ -302,8 +312,12 @@ on_message (GDBusConnection *connection, GDBusMessage *message, gboolean is_inco
   g_mutex_lock (&self->lock);
   if (!is_incoming)
     message = address_outgoing (self, message);
-  else if (take_incoming (self, message))
-    g_clear_object (&message);
+  else
+    {
+      self->has_spoken = TRUE;
+      if (take_incoming (self, message))
+        g_clear_object (&message);
+    }
   g_mutex_unlock (&self->lock);
   return message;
 }
@@ -316,5 +330,6 @@ agl_mini_bus_attach (GDBusConnection *connection)
   g_mutex_init (&self->lock);
   self->rules = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_match_rule_free);
   self->connection = connection;
+  self->attached_usec = g_get_monotonic_time ();
   g_dbus_connection_add_filter (connection, on_message, self, mini_bus_free);
 }
