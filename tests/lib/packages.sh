@@ -39,6 +39,8 @@ test   command:npm                 npm                     nodejs-npm           
 test   command:promtool            prometheus              golang-github-prometheus prometheus
 test   command:dbus-send           dbus-bin                dbus-tools              dbus
 test   command:lsof                lsof                    lsof                    lsof
+bench  command:lsof                lsof                    lsof                    lsof
+bench  command:fuser               psmisc                  psmisc                  psmisc
 boot   command:debootstrap         debootstrap             debootstrap             debootstrap
 boot   command:systemd-nspawn      systemd-container       systemd-container       systemd
 boot   command:nsenter             util-linux              util-linux-core         util-linux

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+#include <gio/gio.h>
+
+/* What the rows of the benchmark share. Any failure ends the run with a message: a figure that was taken from
+ * something broken is worse than none. Times are microseconds. */
+
+/* Figures. */
+
+typedef struct
+{
+  GArray *ours, *reference; /* double, each one call */
+  GArray *ratios;           /* double, of each round's medians: drift and noise cancel here */
+} AglPair;
+
+typedef double (*AglTimed) (gpointer data); /* does it once; returns how long it took */
+
+double agl_bench_now (void);
+double agl_bench_quantile (GArray *samples, double quantile);
+double agl_bench_median (GArray *samples);
+/* Slope of log y over log x: 0 is "does not grow", 1 is "grows as the number does". */
+double agl_bench_exponent (const double *x, const double *y, guint n);
+
+/* @rounds times: @batch of one, then @batch of the other, in turns; the first round is thrown away. */
+AglPair *agl_pair_measure (
+    AglTimed ours, gpointer our_data, AglTimed reference, gpointer reference_data, guint batch, guint rounds);
+void agl_pair_free (AglPair *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglPair, agl_pair_free)
+
+/* The table. */
+
+typedef enum
+{
+  AGL_GOAL_AT_MOST,
+  AGL_GOAL_AT_LEAST,
+  AGL_GOAL_NONE /* told for its own sake */
+} AglGoal;
+
+/* Marks what follows as taken under load when somebody else uses the machine now. */
+void agl_report_begin (const char *topic);
+/* @reference and @ratio may be NAN. The goal is about @ratio, or about @ours where that is NAN. */
+void agl_report_add (const char *what,
+                     double ours,
+                     double reference,
+                     const char *unit,
+                     double ratio,
+                     AglGoal kind,
+                     double goal);
+void agl_report_pair (const char *what, const AglPair *pair, AglGoal kind, double goal);
+/* @json: (nullable): where to write the same. */
+void agl_report_print (const char *json);
+
+/* The scene: a bus of its own, the service, the reference that does nothing, and processes that sleep. */
+
+typedef struct
+{
+  char *bin;  /* folder of the built programs of the benchmark */
+  char *root; /* temporary folder */
+  char *fast; /* another, in memory, as runtime directories are */
+  char *here; /* where this process works */
+  char *bus, *direct, *noop_direct;
+  char *daemon, *cli; /* programs */
+  GPid bus_pid, daemon_pid, noop_pid;
+  GDBusConnection *on_bus, *on_direct, *noop_on_direct;
+} AglScene;
+
+AglScene *agl_scene_new (const char *bin, const char *daemon, const char *cli);
+void agl_scene_free (AglScene *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglScene, agl_scene_free)
+
+/* Until the name is owned. */
+void agl_scene_start_daemon (AglScene *self);
+void agl_scene_stop_daemon (AglScene *self);
+void agl_scene_connect (AglScene *self);
+/* Waits until @name is owned on the bus. */
+void agl_scene_await_name (AglScene *self, const char *name);
+
+GPid agl_bench_spawn (const char *const *argv, const char *const *extra_environment, int *in, int *out);
+void agl_bench_end (GPid *pid, int signal);
+/* Spawns, waits for its success, and says how long that took. */
+double agl_bench_run (const char *const *argv);
+G_NORETURN void agl_bench_fail (const char *format, ...) G_GNUC_PRINTF (1, 2);
+
+/* @count processes that sleep, each in a directory of its own; they end with this process. */
+typedef struct
+{
+  GPid leader;
+  int in;
+  GArray *pids; /* pid_t */
+  GPtrArray *directories;
+} AglFleet;
+
+AglFleet *agl_fleet_new (AglScene *scene, const char *name, guint count);
+void agl_fleet_free (AglFleet *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglFleet, agl_fleet_free)
+/* Locks for those from @first to @end - 1, each on its own directory. */
+void agl_fleet_lock (AglFleet *self, GDBusConnection *connection, guint first, guint end);
+
+#define AGL_NOOP_NAME "org.agentctl.Bench"
+
+GDBusConnection *agl_bench_connect (const char *address, gboolean is_bus);
+GVariant *
+agl_bench_call (GDBusConnection *connection, const char *name, const char *method, GVariant *parameters);
+GVariant *agl_bench_acquire_arguments (const char *directory, pid_t pid);
+
+/* /proc/PID: kilobytes resident; of each thread the voluntary switches, and the nanoseconds of CPU. */
+double agl_bench_resident_kib (GPid pid);
+GHashTable *agl_bench_switches (GPid pid);
+GHashTable *agl_bench_cpu (GPid pid);
+/* What all threads that there are @after did since @before. */
+double agl_bench_since (GHashTable *before, GHashTable *after);
+
+/* The rows. */
+void agl_rows_calls (AglScene *scene, guint n_locks);
+/* What is measured from here on are the points of one curve, on one service with the same processes alive. */
+void agl_rows_calls_begin_curve (void);
+void agl_rows_calls_growth (void);
+void agl_rows_fresh (AglScene *scene);
+void agl_rows_throughput (AglScene *scene);
+int agl_rows_throughput_client (const char *address, const char *name, const char *directory);
+void agl_rows_death (AglScene *scene, guint n_locks);
+void agl_rows_list (AglScene *scene);
+void agl_rows_whole_process (AglScene *scene);
+void agl_rows_detection (AglScene *scene);
+void agl_rows_occupants (AglScene *scene, const AglFleet *fleet);
+void agl_rows_rounds (AglScene *scene, const AglFleet *fleet, guint seconds);
+void agl_rows_start (AglScene *scene);
