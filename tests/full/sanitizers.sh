@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# All tests once more, with AddressSanitizer, its leak check and UndefinedBehaviorSanitizer in everything.
+# The unit tests once more, with AddressSanitizer, its leak check and UndefinedBehaviorSanitizer in everything. With names
+# as arguments: those tests or suites instead.
 set -u
 SOURCE=$(cd "$(dirname "$0")/../.." && pwd -P) || exit 1
 # GLib keeps type data and thread-local state until the end on purpose; only what nothing points to is a leak.
@@ -11,4 +12,4 @@ export UBSAN_OPTIONS=halt_on_error=1:abort_on_error=1:print_stacktrace=1
 export AGENTCTL_LOCKS_BUILD_DIR="${AGENTCTL_LOCKS_BUILD_DIR:-$SOURCE/build/tests}-sanitized"
 export AGENTCTL_LOCKS_MESON_OPTIONS="-Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debugoptimized"
 export AGENTCTL_LOCKS_TEST_SLOW=4
-exec sh "$SOURCE/tests/run.sh"
+exec sh "$SOURCE/tests/run.sh" "${@:-unit}"
