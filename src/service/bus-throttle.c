@@ -50,17 +50,18 @@ refuse (GDBusConnection *connection, GDBusMessage *call)
 }
 
 /* GDBus answers no call that wants no reply, and so nothing would tell when it is done: here every call wants
- * one, and those that were not asked for end in on_reply(). */
+ * one, and those that were not asked for end in on_reply(). Takes @call. */
 static GDBusMessage *
 want_reply (Throttle *self, GDBusMessage *call, const char *sender)
 {
-  g_autoptr (GDBusMessage) original = call;
   GDBusMessage *copy = g_dbus_message_copy (call, NULL);
 
-  if (copy == NULL)
-    return NULL;
-  g_dbus_message_set_flags (copy, g_dbus_message_get_flags (call) & ~G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
-  g_hash_table_add (self->unwanted, dup_key (g_dbus_message_get_serial (call), sender));
+  if (copy != NULL)
+    {
+      g_dbus_message_set_flags (copy, g_dbus_message_get_flags (call) & ~G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
+      g_hash_table_add (self->unwanted, dup_key (g_dbus_message_get_serial (call), sender));
+    }
+  g_object_unref (call);
   return copy;
 }
 
