@@ -58,7 +58,8 @@ want_reply (Throttle *self, GDBusMessage *call, const char *sender)
 
   if (copy != NULL)
     {
-      g_dbus_message_set_flags (copy, g_dbus_message_get_flags (call) & ~G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
+      g_dbus_message_set_flags (copy,
+                                g_dbus_message_get_flags (call) & ~G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
       g_hash_table_add (self->unwanted, dup_key (g_dbus_message_get_serial (call), sender));
     }
   g_object_unref (call);
