@@ -240,7 +240,8 @@ watch (Monitor *self)
 static void
 watch_status (Monitor *self)
 {
-  g_autoptr (AglStatusWatch) status_watch = agl_status_watch_new (self->service, on_status, self);
+  g_autoptr (AglStatusWatch) status_watch G_GNUC_UNUSED =
+      agl_status_watch_new (self->service, on_status, self);
 
   wait_for_end (self);
 }
