@@ -16,15 +16,16 @@
 #define MAX_EXPIRY_SLEEP_MSEC (60 * 60 * 1000)
 
 /* Everything that would tell of the lock's end stands before it is held: what dies or is removed from now on
- * is noticed. */
+ * is noticed. What is not needed any more stays until the change is told: it may come to nothing yet. */
 static gboolean
 start_watching (AglKeeper *self, AglLock *lock, gboolean *holder_is_news, GError **error)
 {
+  gboolean is_followed = lock->holder != NULL && lock->follow_cwd;
   gboolean was_watched = lock->removal != NULL;
 
   *holder_is_news =
       lock->holder != NULL && (lock->watched == NULL || !agl_process_equal (lock->holder, lock->watched));
-  if (!agl_keeper_watch_removal (self, lock) && !was_watched)
+  if (!is_followed && !agl_keeper_watch_removal (self, lock) && !was_watched)
     {
       g_autofree char *path = agl_text_escape (agl_directory_get_path (lock->directory), -1);
 

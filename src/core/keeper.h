@@ -43,8 +43,9 @@ void agl_keeper_set_catalog (AglKeeper *self, AglAgentCatalog *catalog);
 AglAgentCatalog *agl_keeper_get_catalog (AglKeeper *self); /* (transfer none) */
 
 /* Takes up what the store holds, each lock against the kernel: alive goes on, dead is over, what cannot be
- * told is kept and marked `unknown`. To be called once, before anything else is asked. What is over is told
- * by agl_keeper_announce_restored(), when somebody can hear it. */
+ * told is kept and marked `unknown`. To be called once, before anything else is asked. What is over, and
+ * grants that the service before this one had no time to tell, are told by agl_keeper_announce_restored(),
+ * when somebody can hear it. */
 gboolean agl_keeper_restore (AglKeeper *self, GError **error);
 void agl_keeper_announce_restored (AglKeeper *self);
 

@@ -17,21 +17,30 @@ class Mount:
     def __init__(self, case, path):
         self.path = path
         self.process = subprocess.Popen(
-            [os.path.join(harness.BUILD, "tests", "integration", "test-slow-mount"), path], stdin=subprocess.PIPE,
+            [os.path.join(harness.BUILD, "tests", "faults", "test-slow-mount"), path], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, preexec_fn=harness._die_with_parent)
         case.addCleanup(self.end)
         case.assertEqual(self.process.stdout.readline(), b"mounted\n")
 
-    def order(self, word):
-        self.process.stdin.write(word + b"\n")
+    def order(self, words):
+        self.process.stdin.write(words.encode() + b"\n")
         self.process.stdin.flush()
-        assert self.process.stdout.readline() == word + b"\n"
+        return self.process.stdout.readline().decode().split()
 
-    def stall(self):
-        self.order(b"stall")
+    def stall(self, answer=0, operations=()):
+        """It sleeps after so many more requests (of these operations)."""
+        assert self.order(f"sleep {answer} {' '.join(operations)}") == ["sleep"]
+
+    def asleep(self):
+        """The operations that wait for an answer."""
+        return self.order("asleep")
+
+    def asked(self):
+        """The operations that were asked for since this was called last."""
+        return self.order("asked")
 
     def go_on(self):
-        self.order(b"go")
+        assert self.order("wake") == ["wake"]
 
     def end(self):
         """Whoever waits for it gets an error."""
@@ -184,6 +193,142 @@ class OneCall(Case):
         self.mount.end()
         until(lambda: first.poll() is not None, "the end of the first one")
         self.assertEqual(first.returncode, 0)
+
+
+class EachStep(Case):
+    """The server falls asleep at each of the questions that a call puts to it, one after the other."""
+
+    # Rounds put none meanwhile.
+    config = {"DetectAgents": "true", "CwdCheckSec": 3600}
+
+    def new_mount(self):
+        self.number = getattr(self, "number", 0) + 1
+        mount = Mount(self, self.directory(f"mount-{self.number}"))
+        mount.project = f"{mount.path}/project"
+        mount.agent = self.agent("/")
+        return mount
+
+    # Each prepares a mount and returns what begins the call.
+
+    def claim(self, mount):
+        return lambda: mount.agent.begin_acquire(mount.project, manual=True)
+
+    def claim_below(self, mount):
+        return lambda: mount.agent.begin_acquire(f"{mount.project}/src", manual=True, subtree=True, shared=True)
+
+    def acquire(self, mount):
+        mount.agent.chdir(mount.project)
+        return lambda: mount.agent.begin_acquire(mount.project)
+
+    def acquire_by_descriptor(self, mount):
+        mount.agent.chdir(mount.project)
+        directory = mount.agent.open("directory", mount.project)
+        return lambda: mount.agent.begin_call("Acquire", "", {"directory-fd": harness.GLib.Variant("h", directory)})
+
+    def transfer(self, mount):
+        giver = self.agent("/")
+        lock = giver.acquire(mount.project, manual=True)
+        mount.agent.chdir(mount.project)
+        mount.expected = [lock]
+        return lambda: giver.begin_call("Transfer", lock, harness.options(pid=mount.agent.pid))
+
+    def release(self, mount):
+        mount.expected = [mount.agent.acquire(mount.project, manual=True)]
+        return lambda: mount.agent.begin_call("Release", mount.project, {})
+
+    def steps_of(self, prepare):
+        """The questions of the call, in order, of a server that answers."""
+        mount = self.new_mount()
+        begin = prepare(mount)
+        mount.asked()
+        begin().value()
+        steps = mount.asked()
+        mount.end()
+        self.me.wait_signal("LockAcquired")
+        self.start_over()
+        return steps
+
+    def start_over(self):
+        for lock in self.me.list():
+            self.me.release(id=lock["id"], force=True)
+        self.assertEqual(self.me.list(), [])
+
+    def every_step(self, prepare, *must):
+        steps = self.steps_of(prepare)
+        print(f"# {prepare.__name__}: {' '.join(steps)}", flush=True)
+        for operation in must:
+            self.assertIn(operation, steps)
+        self.woken_in_time(prepare, steps)
+        self.never_woken(prepare, steps)
+
+    def sleeping(self, prepare, step):
+        mount = self.new_mount()
+        mount.expected = []
+        begin = prepare(mount)
+        held = self.me.list()
+        mount.stall(step)
+        call = begin()
+        until(mount.asleep, f"question {step}")
+        self.assertFalse(call.done())
+        self.assertEqual([lock["id"] for lock in self.me.list()], [lock["id"] for lock in held])
+        return mount, call
+
+    def woken_in_time(self, prepare, steps):
+        for step, operation in enumerate(steps):
+            with self.subTest(f"{prepare.__name__} sleeps at {step}: {operation}"):
+                mount, call = self.sleeping(prepare, step)
+                self.assertEqual(mount.asleep(), [operation])
+                agent, lock = self.holder(self.directory("quick"))
+                agent.die()
+                self.me.wait_released(lock, "exited")
+                self.assertFalse(call.done())
+                mount.go_on()
+                call.value()
+                mount.end()
+                self.start_over()
+
+    def never_woken(self, prepare, steps):
+        """All at once, since each takes its time to end."""
+        stuck = [self.sleeping(prepare, step) for step in range(len(steps))]
+        self.everything_works()
+        for (mount, call), operation in zip(stuck, steps):
+            with self.subTest(f"{prepare.__name__} ends at {operation}"):
+                error = self.refused("Unavailable", call.value)
+                self.assertIn("does not respond", error.message)
+        expected = [lock for mount, _ in stuck for lock in mount.expected]
+        self.assertEqual([lock["id"] for lock in self.me.list()], expected)
+        for mount, _ in stuck:
+            mount.go_on()
+        for mount, _ in stuck:
+            self.assertEqual(self.me.check(mount.project)[0], not mount.expected)
+            mount.end()
+        self.start_over()
+
+    def test_claim(self):
+        self.every_step(self.claim, "lookup", "access")
+
+    def test_claim_below(self):
+        self.every_step(self.claim_below, "lookup", "access")
+
+    def test_acquire(self):
+        self.every_step(self.acquire, "lookup", "access")
+
+    def test_acquire_by_descriptor(self):
+        self.every_step(self.acquire_by_descriptor, "access")
+
+    def test_transfer(self):
+        self.every_step(self.transfer)
+
+    def test_release(self):
+        self.every_step(self.release, "lookup")
+
+    def test_release_by_id_asks_nothing(self):
+        mount = self.new_mount()
+        lock = mount.agent.acquire(mount.project, manual=True)
+        mount.stall()
+        self.assertEqual(mount.agent.release(id=lock), 1)
+        self.me.wait_released(lock, "released")
+        self.assertEqual(mount.asleep(), [])
 
 
 class Holders(Case):
