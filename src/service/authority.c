@@ -145,6 +145,20 @@ ask (AglAuthority *self, AglCaller *caller, gboolean interactive, AglAuthorityFu
 }
 #endif
 
+const char *
+agl_authority_describe (const AglAuthority *self, const AglCaller *caller)
+{
+  if (self->scope == AGL_SCOPE_USER)
+    return NULL;
+#if AGL_HAVE_POLKIT
+  return caller->name == NULL
+             ? "on this socket root may, on the system bus also whom polkit allows " AGL_ACTION_OVERRIDE
+             : "root may, and whom polkit allows " AGL_ACTION_OVERRIDE;
+#else
+  return "root may";
+#endif
+}
+
 void
 agl_authority_check (
     AglAuthority *self, AglCaller *caller, gboolean interactive, AglAuthorityFunc func, gpointer user_data)

@@ -15,6 +15,10 @@ AglAuthority *agl_authority_new (AglScope scope);
 void agl_authority_free (AglAuthority *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglAuthority, agl_authority_free)
 
+/* Who may do what @caller may not, for the end of an error message; NULL where nobody but the user himself is
+ * concerned. Static. */
+const char *agl_authority_describe (const AglAuthority *self, const AglCaller *caller);
+
 typedef void (*AglAuthorityFunc) (gboolean allowed, gpointer user_data);
 
 /* Asks whether @caller may override. @interactive: the caller set ALLOW_INTERACTIVE_AUTHORIZATION on its

@@ -64,12 +64,15 @@ on_authority (gboolean allowed, gpointer user_data)
   Appeal *appeal = user_data;
   AglCall *call = appeal->call;
   g_autoptr (GError) refusal = g_steal_pointer (&appeal->refusal);
+  const char *who_may = agl_authority_describe (call->service->authority, call->caller);
 
   g_free (appeal);
   /* Who has hung up while somebody was asked for a password wants nothing any more. */
   if (!allowed || call->caller->is_gone)
     {
-      fail_now (call, g_steal_pointer (&refusal));
+      fail_now (call, who_may == NULL ? g_steal_pointer (&refusal)
+                                      : g_error_new (refusal->domain, refusal->code, "%s (%s)",
+                                                     refusal->message, who_may));
       return;
     }
   call->asker.privileged = TRUE;
