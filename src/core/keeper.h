@@ -56,7 +56,8 @@ typedef void (*AglKeeperDone) (AglLock *lock, const GError *error, gpointer user
  * AGL_ERROR_TIMED_OUT, AGL_ERROR_CANCELLED. */
 void agl_keeper_acquire (AglKeeper *self, AglRequest *request, AglKeeperDone done, gpointer user_data);
 
-/* Hands @lock to the holder of @request, of which only asker, holder, uid and follow_cwd count. */
+/* Hands @lock to the holder of @request, of which only asker, holder, uid, follow_cwd and force count. Whether
+ * the asker may is judged when it is done. Errors: those of agl_entitlement_judge(), and as above. */
 void agl_keeper_transfer (
     AglKeeper *self, AglLock *lock, AglRequest *request, AglKeeperDone done, gpointer user_data);
 

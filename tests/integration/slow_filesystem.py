@@ -312,6 +312,33 @@ class Users(Case):
         self.assertEqual([held["id"] for held in self.me.list()], [lock])
         self.mount.go_on()
 
+    def test_a_transfer_is_judged_when_it_is_made(self):
+        """Whose lock it was when the filesystem was asked need not be whose it is when it has answered."""
+        place = f"{self.slow}/place"
+        giver, heir = self.agent(place, uid=OTHERS), self.agent(f"{place}/below", uid=OTHERS)
+        lock = giver.acquire(place, follow_cwd=False)
+        self.mount.stall()
+        given = giver.begin_call("Transfer", lock, harness.options(pid=heir.pid, follow_cwd=True))
+        self.everything_works(given)
+        stranger = self.agent("/", uid=OTHERS - 1)
+        self.me.call("Transfer", lock, harness.options(pid=stranger.pid, force=True, follow_cwd=False))
+        self.assertFalse(given.done())
+        self.mount.go_on()
+        self.refused("NotPermitted", given.value)
+        self.assertEqual((self.me.lock(lock)["pid"], self.me.lock(lock)["uid"]), (stranger.pid, OTHERS - 1))
+
+    def test_a_transfer_of_what_was_released_meanwhile(self):
+        place = f"{self.slow}/place"
+        giver, heir = self.agent(place, uid=OTHERS), self.agent(f"{place}/below", uid=OTHERS)
+        lock = giver.acquire(place, follow_cwd=False)
+        self.mount.stall()
+        given = giver.begin_call("Transfer", lock, harness.options(pid=heir.pid, follow_cwd=True))
+        self.everything_works(given)
+        self.assertEqual(self.me.release(id=lock, force=True), 1)
+        self.mount.go_on()
+        self.refused("NotFound", given.value)
+        self.assertEqual(self.me.list(), [])
+
 
 if __name__ == "__main__":
     harness.have_mounts_of_our_own()
