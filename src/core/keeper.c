@@ -485,6 +485,7 @@ agl_keeper_free (AglKeeper *self)
   g_clear_handle_id (&self->retry_timer, g_source_remove);
   g_clear_handle_id (&self->expiry_timer, g_source_remove);
   agl_cwd_check_free (self->check);
+  agl_worker_stop (self->rounds);
   agl_worker_free (self->rounds);
   agl_process_watch_free (self->watch);
   agl_removal_watch_free (self->removals);

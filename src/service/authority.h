@@ -12,6 +12,8 @@ typedef struct _AglAuthority AglAuthority;
 /* Only the service of the whole machine asks polkit: on a user's own there is nobody to override but oneself.
  */
 AglAuthority *agl_authority_new (AglScope scope);
+/* Answers every open question with no, now; from here on nobody is asked. */
+void agl_authority_stop (AglAuthority *self);
 void agl_authority_free (AglAuthority *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglAuthority, agl_authority_free)
 

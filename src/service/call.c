@@ -41,6 +41,17 @@ fail_now (AglCall *call, GError *error)
   call_free (call);
 }
 
+#define STOPPING "The service is stopping; what is held stays held. Ask again in a moment"
+
+static gboolean
+ends_with_service (AglCall *call)
+{
+  if (!call->service->is_stopping)
+    return FALSE;
+  fail_now (call, g_error_new_literal (AGL_ERROR, AGL_ERROR_UNAVAILABLE, STOPPING));
+  return TRUE;
+}
+
 /* Back to where the body found the call. */
 static void
 rewind_call (AglCall *call)
@@ -67,6 +78,8 @@ on_authority (gboolean allowed, gpointer user_data)
   const char *who_may = agl_authority_describe (call->service->authority, call->caller);
 
   g_free (appeal);
+  if (ends_with_service (call))
+    return;
   /* Who has hung up while somebody was asked for a password wants nothing any more. */
   if (!allowed || call->caller->is_gone)
     {
@@ -107,6 +120,8 @@ run_body (gpointer data)
 {
   AglCall *call = data;
 
+  if (ends_with_service (call))
+    return;
   if (call->caller->is_gone)
     fail_now (call, g_error_new_literal (AGL_ERROR, AGL_ERROR_CANCELLED, "The caller hung up"));
   else
@@ -119,6 +134,8 @@ on_identified (AglCaller *caller, const GError *error, gpointer user_data)
   AglCall *call = user_data;
   GError *too_many = NULL;
 
+  if (ends_with_service (call))
+    return;
   if (caller == NULL)
     {
       fail_now (call, g_error_copy (error));
@@ -147,8 +164,14 @@ agl_call_start (AglService *service,
                 const char *text,
                 GVariant *options)
 {
-  AglCall *call = g_new0 (AglCall, 1);
+  AglCall *call;
 
+  if (service->is_stopping)
+    {
+      g_dbus_method_invocation_return_error_literal (invocation, AGL_ERROR, AGL_ERROR_UNAVAILABLE, STOPPING);
+      return;
+    }
+  call = g_new0 (AglCall, 1);
   call->service = service;
   call->invocation = invocation;
   call->body = body;
@@ -369,6 +392,8 @@ on_texts_judged (gboolean allowed, gpointer user_data)
 {
   AglCall *call = user_data;
 
+  if (ends_with_service (call))
+    return;
   call->asker.privileged = allowed;
   call->then (call);
 }

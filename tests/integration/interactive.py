@@ -52,6 +52,15 @@ class Interactive(interactive_mock.Mixin, machine.Case):
         self.refused("NotPermitted", self.agent(self.place, "carol").release, id=self.lock, force=True)
         self.assertEqual(self.me.lock(self.lock)["pid"], self.alice.pid)
 
+    def test_a_stop_does_not_wait_for_the_answer(self):
+        asking = self.bob.begin_ask("Release", "", options(id=self.lock, force=True))
+        until(self.questions, "the question")
+        self.service.stop()
+        self.assertIn("stopping", self.refused("Unavailable", asking.value).message)
+        self.service.start()
+        self.me = self.client()
+        self.assertIsNotNone(self.me.lock(self.lock))
+
     def test_a_question_about_a_directory_is_never_asked(self):
         """No authority stands in for permission on a directory."""
         closed = self.directory("closed", "alice", 0o755)

@@ -173,7 +173,7 @@ class OneCall(Case):
         self.addCleanup(first.wait)
         self.addCleanup(self.mount.end)
         first.terminate()
-        self.assertRaises(harness.Refused, stuck.value)
+        self.assertIn("stopping", self.refused("Unavailable", stuck.value).message)
         until(lambda: self.is_zombie(first.pid), "the end of all of it but the thread that hangs")
         self.service.start()
         self.me = self.client()
@@ -184,6 +184,45 @@ class OneCall(Case):
         self.mount.end()
         until(lambda: first.poll() is not None, "the end of the first one")
         self.assertEqual(first.returncode, 0)
+
+
+class Stop(harness.Case):
+    """A stop leaves no call without an answer, through either door, wherever the call is."""
+
+    config = {"DetectAgents": "true"}
+
+    def setUp(self):
+        super().setUp()
+        self.mount = Mount(self, self.directory("slow"))
+        self.slow = f"{self.mount.path}/project"
+
+    def test_calls_everywhere(self):
+        agents = {door: [self.agent("/", door=door) for _ in range(7)] for door in ("bus", "direct")}
+        place = self.directory("quick")
+        held = self.holder(place)[1]
+        heir = self.agent(self.slow)
+        self.mount.stall()
+        # Two of one user's run in threads and hang, the others wait for a thread.
+        calls = []
+        for some in agents.values():
+            calls += [some[0].begin_acquire(self.slow, manual=True), some[1].begin_call("Check", self.slow),
+                      some[2].begin_call("Occupants", self.slow),
+                      some[3].begin_call("Release", self.slow, harness.options()),
+                      some[4].begin_acquire(self.slow, pid=heir.pid),
+                      some[5].begin_acquire(place, manual=True, conflict="wait"),
+                      some[6].begin_acquire(place, manual=True, conflict="wait", timeout=3_600_000)]
+        until(lambda: self.me.get("WaiterCount") == 4, "the waiters")
+        first, self.service.process = self.service.process, None
+        self.addCleanup(first.wait)
+        self.addCleanup(self.mount.end)
+        first.terminate()
+        for call in calls:
+            self.assertIn("stopping", self.refused("Unavailable", call.value).message)
+        self.mount.end()
+        until(lambda: first.poll() is not None, "its end")
+        self.assertEqual(first.returncode, 0, self.service.log())
+        self.service.start()
+        self.assertEqual([lock["id"] for lock in self.client().list()], [held])
 
 
 class Holders(Case):
