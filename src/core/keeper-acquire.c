@@ -76,8 +76,6 @@ answer (AglPending *self, AglLock *lock, const GError *error)
   if (self->answered)
     return;
   self->answered = TRUE;
-  if (error != NULL)
-    keeper->counters[AGL_COUNTER_REFUSED]++;
   if (self->request->holder != NULL)
     agl_process_watch_remove (keeper->watch, self->request->holder);
   g_hash_table_remove (keeper->pending, self);
@@ -325,7 +323,6 @@ start (AglPending *self)
   if (request->holder != NULL && !agl_process_watch_add (self->keeper->watch, request->holder, &error))
     {
       self->answered = TRUE;
-      self->keeper->counters[AGL_COUNTER_REFUSED]++;
       g_hash_table_remove (self->keeper->pending, self);
       self->done (NULL, error, self->user_data);
       pending_free (self);

@@ -412,6 +412,12 @@ agl_keeper_get_counter (AglKeeper *self, guint counter)
   return self->counters[counter];
 }
 
+void
+agl_keeper_count_refusal (AglKeeper *self)
+{
+  self->counters[AGL_COUNTER_REFUSED]++;
+}
+
 const AglHistogram *
 agl_keeper_get_histogram (AglKeeper *self, AglTook what)
 {

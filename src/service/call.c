@@ -8,6 +8,7 @@
 
 #include "common/error.h"
 #include "core/process-namespace.h"
+#include "service/locks-object.h"
 
 static void
 call_free (AglCall *call)
@@ -33,9 +34,18 @@ agl_call_return (AglCall *call, GVariant *value)
   call_free (call);
 }
 
+/* However far it came: the one who asked got no lock. */
+static void
+count_refusal (AglService *service, AglCallStep body)
+{
+  if (body == agl_acquire_method)
+    agl_keeper_count_refusal (service->keeper);
+}
+
 static void
 fail_now (AglCall *call, GError *error)
 {
+  count_refusal (call->service, call->body);
   g_debug ("Call refused: %s", error->message);
   g_dbus_method_invocation_take_error (g_steal_pointer (&call->invocation), error);
   call_free (call);
@@ -168,6 +178,7 @@ agl_call_start (AglService *service,
 
   if (service->is_stopping)
     {
+      count_refusal (service, body);
       g_dbus_method_invocation_return_error_literal (invocation, AGL_ERROR, AGL_ERROR_UNAVAILABLE, STOPPING);
       return;
     }

@@ -36,6 +36,13 @@ class Interactive(interactive_mock.Mixin, machine.Case):
         self.assertEqual(asking.value(), (1,))
         self.me.wait_released(self.lock, "forced")
 
+    def test_what_was_allowed_in_the_end_was_not_refused(self):
+        asking = self.bob.begin_ask("Acquire", self.place, options(conflict="steal"))
+        until(self.questions, "the question")
+        self.type_password()
+        self.me.wait_signal("LockAcquired", asking.value()[0])
+        self.assertEqual(self.me.counters()["refused"], 0)
+
     def test_what_was_true_when_it_was_asked_need_not_be_when_it_is_answered(self):
         asking = self.bob.begin_ask("Release", "", options(id=self.lock, force=True))
         until(self.questions, "the question")

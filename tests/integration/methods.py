@@ -4,7 +4,7 @@ import os
 import time
 
 import harness
-from harness import both_doors
+from harness import both_doors, options, until
 
 KEYS = {
     "id": int, "directory": str, "kind": str, "pid": int, "uid": int, "command": str, "shared": bool,
@@ -354,6 +354,34 @@ class Told(harness.Case):
         agent.release(place)
         counters = self.me.counters()
         self.assertEqual((counters["acquired"], counters["refused"], counters["released-released"]), (1, 1, 1))
+
+    def test_every_acquire_that_ended_in_an_error_is_counted(self):
+        """Wherever it ended on its way; and nothing else is."""
+        place = self.directory()
+        holder, lock = self.holder(place)
+        other = self.agent(place)
+        outside = self.agent("/")
+        waiting = other.begin_acquire(place, conflict="wait", ticket="t")
+        until(lambda: self.me.get("WaiterCount") == 1, "the waiter")
+        other.call("Cancel", "t")
+        self.refused("Cancelled", waiting.value)
+        for name, call in (("InvalidOption", lambda: outside.acquire(place, manual=True, pid=holder.pid)),
+                           ("InvalidDirectory", lambda: outside.acquire("relative")),
+                           ("InvalidDirectory", lambda: outside.acquire(f"{place}/missing")),
+                           ("NoSuchProcess", lambda: outside.acquire(place, pid=2**22 + 1)),
+                           ("NotInDirectory", lambda: outside.acquire(place)),
+                           ("Held", lambda: other.acquire(place)),
+                           ("TimedOut", lambda: other.acquire(place, conflict="wait", timeout=1))):
+            before = self.me.counters()["refused"]
+            self.refused(name, call)
+            self.assertEqual(self.me.counters()["refused"], before + 1, name)
+        self.assertEqual(self.me.counters()["refused"], 8)
+        self.refused("HolderAlive", other.release, id=lock)
+        self.refused("NotFound", other.call, "Transfer", 999, options(pid=other.pid))
+        self.refused("HolderAlive", other.call, "Transfer", lock, options(pid=other.pid))
+        self.refused("NotInDirectory", holder.call, "Transfer", lock, options(pid=outside.pid))
+        self.refused("InvalidDirectory", other.call, "Check", "relative")
+        self.assertEqual(self.me.counters()["refused"], 8)
 
 
 if __name__ == "__main__":
