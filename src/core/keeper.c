@@ -350,7 +350,7 @@ agl_keeper_refresh_command (AglKeeper *self, AglLock *lock)
     return;
   g_free (lock->command);
   lock->command = g_steal_pointer (&command);
-  self->hooks.changed (lock, AGL_CHANGED_HOLDER, self->user_data);
+  self->hooks.changed (lock, AGL_CHANGED_COMMAND, self->user_data);
 }
 
 static void

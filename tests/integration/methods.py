@@ -384,5 +384,79 @@ class Told(harness.Case):
         self.assertEqual(self.me.counters()["refused"], 8)
 
 
+@both_doors
+class Changes(harness.Case):
+    """LockChanged has the keys that have another value, and no others: whoever applies it has what List says."""
+
+    def follow(self, lock):
+        listed = self.me.lock(lock)
+        self.me.drain()
+        listed = self.me.lock(lock)
+        self.me.drain()
+        seen = dict(self.me.wait_signal("LockAcquired", lock).lock)
+        told = [s.changed for s in self.me.signals if s.id == lock and s.name == "LockChanged"]
+        for changed in told:
+            self.assertNotEqual(changed, {})
+            for key, value in changed.items():
+                self.assertNotEqual(seen.get(key), value, changed)
+                seen[key] = value
+                if value == {"expires-at": 0, "directory-bytes": []}.get(key):
+                    del seen[key]
+        self.assertEqual(seen, listed, told)
+        return [set(changed) for changed in told]
+
+    def test_the_same_again_changes_nothing(self):
+        place = self.directory()
+        agent, lock = self.holder(place, reason="first")
+        self.assertEqual(agent.acquire(place, reason="first"), lock)
+        self.assertEqual(self.follow(lock), [])
+
+    def test_one_text(self):
+        place = self.directory()
+        agent, lock = self.holder(place, agent="a", session="s", reason="first")
+        agent.acquire(place, agent="a", reason="second")
+        self.assertEqual(self.follow(lock), [{"reason"}])
+
+    def test_modes(self):
+        place = self.directory()
+        agent, lock = self.holder(place)
+        agent.acquire(place, subtree=True)
+        agent.acquire(place, subtree=True, shared=True, follow_cwd=False)
+        self.assertEqual(self.follow(lock), [{"subtree"}, {"shared", "follow-cwd", "cwd"}])
+
+    def test_a_transfer(self):
+        place = self.directory()
+        agent, lock = self.holder(place)
+        agent.call("Transfer", lock, options(pid=self.agent(place).pid))
+        self.assertEqual(self.follow(lock), [{"pid"}])
+
+    def test_a_claim_that_is_handed_over_does_not_expire_any_more(self):
+        place = self.directory()
+        lock = self.me.acquire(place, manual=True, ttl=1000)
+        self.me.call("Transfer", lock, options(pid=self.agent(place).pid))
+        self.assertEqual(self.follow(lock), [{"kind", "pid", "command", "expires-at", "follow-cwd", "cwd"}])
+        self.assertNotIn("expires-at", self.me.lock(lock))
+
+    def test_another_program(self):
+        place = self.directory()
+        agent, lock = self.holder(place)
+        agent.order("exec", "sleep 1000")
+        until(lambda: self.me.lock(lock)["command"] == "sleep", "the program's name")
+        self.assertEqual(self.follow(lock), [{"command"}])
+
+    def test_another_name(self):
+        """UTF-8, none, and UTF-8 again."""
+        place = self.directory()
+        _, lock = self.holder(place)
+        names = (place + "-moved", os.fsencode(place) + b"-\xff", place)
+        for name in names:
+            os.rename(place, name)
+            place = name
+            until(lambda: self.me.lock(lock).get("directory-bytes", []) == list(os.fsencode(name))
+                  if isinstance(name, bytes) else self.me.lock(lock)["directory"] == name, "its new name")
+        self.assertEqual(self.follow(lock), [{"directory"}, {"directory", "directory-bytes"},
+                                             {"directory", "directory-bytes"}])
+
+
 if __name__ == "__main__":
     harness.main()
