@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "client/appeal.h"
 #include "client/blockers-watch.h"
 #include "client/exit-status.h"
 #include "client/place.h"
@@ -312,10 +313,10 @@ ask (Wait *self, GError **error)
   self->asking = TRUE;
   self->has_waited = FALSE;
   /* G_MAXINT is GDBus's "no limit"; its default would end a wait after 25 seconds. */
-  g_dbus_connection_call_with_unix_fd_list (self->service->connection, self->service->bus_name,
-                                            AGL_OBJECT_PATH, AGL_INTERFACE, "Acquire", parameters,
-                                            agl_service_reply_type ("Acquire"), G_DBUS_CALL_FLAGS_NONE,
-                                            G_MAXINT, fds, NULL, on_answer, self);
+  g_dbus_connection_call_with_unix_fd_list (
+      self->service->connection, self->service->bus_name, AGL_OBJECT_PATH, AGL_INTERFACE, "Acquire",
+      parameters, agl_service_reply_type ("Acquire"), agl_service_call_flags (self->service), G_MAXINT, fds,
+      NULL, on_answer, self);
   self->display_delay = g_timeout_add (DISPLAY_DELAY_MSEC, on_display_delay, self);
   while (self->asking)
     g_main_context_iteration (NULL, TRUE);
@@ -342,6 +343,17 @@ is_interrupted (Wait *self)
   return self->stopped_usec != 0 && now_usec - self->stopped_usec < STOPPING_USEC;
 }
 
+/* Somebody is asked for a password only by who said what may need one: to hold it beside others or in their
+ * place, or for a process that may be another user's. */
+static void
+set_interactive (Wait *self)
+{
+  const AglOptions *options = self->options;
+
+  self->service->interactive =
+      (options->join || options->steal || options->pid != 0) && isatty (STDIN_FILENO) != 0;
+}
+
 /* The service went away. Its locks outlive it, our place in the queue does not: ask again. */
 static gboolean
 reconnect (Wait *self, GError **error)
@@ -356,7 +368,23 @@ reconnect (Wait *self, GError **error)
     g_set_error_literal (error, AGL_ERROR, AGL_ERROR_TIMED_OUT, _ ("the time ran out"));
   else if (self->service == NULL)
     g_propagate_error (error, g_steal_pointer (&local));
+  else
+    set_interactive (self);
   return self->service != NULL && left_msec (self) > 0;
+}
+
+/* Not permitted here, but perhaps over the system bus: wait there. FALSE: there is no such way. */
+static gboolean
+appeal (Wait *self)
+{
+  AglService *other = agl_appeal_find (self->service, self->error);
+
+  if (other == NULL)
+    return FALSE;
+  agl_service_free (self->service);
+  self->service = other;
+  g_clear_error (&self->error);
+  return TRUE;
 }
 
 static guint64
@@ -368,6 +396,8 @@ acquire_waiting (Wait *self, GError **error)
     {
       if (self->id != 0)
         break;
+      if (appeal (self))
+        continue;
       if (!is_interrupted (self))
         {
           agl_service_explain_error (self->service, self->error);
@@ -394,7 +424,7 @@ agl_acquire (const AglOptions *options, const char *path, AglProcess *holder, gb
   self.service = agl_service_find (&options->where, TRUE, error);
   if (self.service == NULL)
     return 0;
-  self.service->interactive = (options->join || options->steal) && isatty (STDIN_FILENO) != 0;
+  set_interactive (&self);
   id = waits (options) ? acquire_waiting (&self, error) : acquire_at_once (&self, error);
   g_clear_pointer (&self.service, agl_service_free);
   return id;

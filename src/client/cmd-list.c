@@ -93,7 +93,7 @@ list (const AglOptions *options, GError **error)
   g_variant_get (reply, "(@aa{sv})", &locks);
   if (options->json)
     agl_json_print (locks, TRUE);
-  else
+  else if (!options->quiet)
     print_table (options, columns, locks);
   return AGL_EXIT_OK;
 }
@@ -112,7 +112,7 @@ const AglCommand agl_command_list = {
       "  agentctl-locks list --json | jq '.[].directory'\n"
       "\n"
       "Exits 0, also when there are no locks, 64 wrong usage, 69 no service, 70 anything else."),
-    .groups = AGL_OPTIONS_FILTER | AGL_OPTIONS_PID | AGL_OPTIONS_JSON | AGL_OPTIONS_TABLE | AGL_OPTIONS_WHERE,
+    .groups = AGL_OPTIONS_FILTER | AGL_OPTIONS_PID | AGL_OPTIONS_JSON | AGL_OPTIONS_TABLE | AGL_OPTIONS_QUIET | AGL_OPTIONS_WHERE,
   },
   .run = list,
 };

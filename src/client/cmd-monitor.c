@@ -240,10 +240,10 @@ watch (Monitor *self)
 static void
 watch_status (Monitor *self)
 {
-  g_autoptr (AglStatusWatch) status_watch G_GNUC_UNUSED =
-      agl_status_watch_new (self->service, on_status, self);
+  AglStatusWatch *status_watch = agl_status_watch_new (self->service, on_status, self);
 
   wait_for_end (self);
+  agl_status_watch_free (status_watch);
 }
 
 static int

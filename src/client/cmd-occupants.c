@@ -54,7 +54,7 @@ occupants (const AglOptions *options, GError **error)
   g_variant_get (reply, "(@aa{sv})", &processes);
   if (options->json)
     agl_json_print (processes, TRUE);
-  else
+  else if (!options->quiet)
     print_table (options, columns, path, processes);
   return AGL_EXIT_OK;
 }
@@ -66,7 +66,7 @@ const AglCommand agl_command_occupants = {
     .summary = N_ ("List the processes that work in DIR or below, with a lock or without"),
     .description = N_ ("Exits 0, also when there are none, 64 wrong usage, 69 no service, 77 not permitted, 70 anything\n"
                        "else."),
-    .groups = AGL_OPTIONS_JSON | AGL_OPTIONS_TABLE | AGL_OPTIONS_WHERE,
+    .groups = AGL_OPTIONS_JSON | AGL_OPTIONS_TABLE | AGL_OPTIONS_QUIET | AGL_OPTIONS_WHERE,
     .max_arguments = 1,
   },
   .run = occupants,

@@ -84,7 +84,7 @@ agl_service_connect (const char *address, const char *bus_name, GError **error)
     }
   self = g_new0 (AglService, 1);
   self->connection = attempt.connection;
-  self->bus_name = bus_name;
+  self->bus_name = g_strdup (bus_name);
   self->door = g_strdup (address);
   return self;
 }
@@ -103,7 +103,10 @@ try_direct (AglScope scope, GError **error)
     return NULL;
   self = agl_service_connect (address, NULL, &local);
   if (self != NULL)
-    return self;
+    {
+      self->may_appeal = scope == AGL_SCOPE_SYSTEM;
+      return self;
+    }
   /* A socket file without a listener is what a killed service leaves. */
   if (g_error_matches (local, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED)
       || g_error_matches (local, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))

@@ -249,6 +249,18 @@ cell_follow (GVariant *row, const AglScreen *screen)
 }
 
 static char *
+cell_shared (GVariant *row, const AglScreen *screen)
+{
+  return g_strdup (agl_row_flag (row, "shared") ? "yes" : "no");
+}
+
+static char *
+cell_subtree (GVariant *row, const AglScreen *screen)
+{
+  return g_strdup (agl_row_flag (row, "subtree") ? "yes" : "no");
+}
+
+static char *
 cell_waiters (GVariant *row, const AglScreen *screen)
 {
   return g_strdup_printf ("%" G_GUINT64_FORMAT, agl_row_number (row, "waiters", 0));
@@ -300,9 +312,40 @@ cell_lock (GVariant *row, const AglScreen *screen)
   return number_text (row, "lock");
 }
 
-#define COLUMN_DIRECTORY                                                          \
-  {                                                                               \
-    "DIRECTORY", N_ ("the directory"), AGL_CUT_START, FALSE, TRUE, cell_directory \
+#define COLUMN_DIRECTORY                                                                                   \
+  {                                                                                                        \
+    "DIRECTORY", N_ ("the directory"), AGL_CUT_START, FALSE, TRUE, cell_directory, NULL, "directory-bytes" \
+  }
+#define COLUMN_WAIT                                                                               \
+  {                                                                                               \
+    "WAIT", N_ ("how many wait for it"), AGL_CUT_NEVER, TRUE, TRUE, cell_waiters, NULL, "waiters" \
+  }
+#define COLUMN_SHARED                                                               \
+  {                                                                                 \
+    "SHARED", N_ ("whether it is shared"), AGL_CUT_NEVER, FALSE, FALSE, cell_shared \
+  }
+#define COLUMN_SUBTREE                                                                              \
+  {                                                                                                 \
+    "SUBTREE", N_ ("whether it covers everything below"), AGL_CUT_NEVER, FALSE, FALSE, cell_subtree \
+  }
+#define COLUMN_ACQUIRED                                                                                 \
+  {                                                                                                     \
+    "ACQUIRED", N_ ("when it was acquired, to the second"), AGL_CUT_NEVER, FALSE, FALSE, cell_acquired, \
+        NULL, "acquired-at"                                                                             \
+  }
+#define COLUMN_EXPIRES                                                                                      \
+  {                                                                                                         \
+    "EXPIRES", N_ ("when it ends by itself"), AGL_CUT_NEVER, FALSE, FALSE, cell_expires, NULL, "expires-at" \
+  }
+#define COLUMN_FOLLOW                                                                                   \
+  {                                                                                                     \
+    "FOLLOW", N_ ("whether it ends when its holder leaves the directory"), AGL_CUT_NEVER, FALSE, FALSE, \
+        cell_follow, NULL, "follow-cwd"                                                                 \
+  }
+#define COLUMN_BY                                                                                        \
+  {                                                                                                      \
+    "BY", N_ ("the process that acquired it, for itself or for the holder"), AGL_CUT_NEVER, TRUE, FALSE, \
+        cell_by, NULL, "acquired-by"                                                                     \
   }
 #define COLUMN_WHO                                                                               \
   {                                                                                              \
@@ -319,20 +362,20 @@ const AglColumn agl_lock_columns[] = {
   { "SINCE", N_ ("when it was acquired"), AGL_CUT_NEVER, FALSE, TRUE, cell_since },
   { "CWD", N_ ("whether its holder works inside; “ignored” where that does not matter"), AGL_CUT_NEVER, FALSE,
     TRUE, cell_cwd_state, colour_cwd_state },
-  { "WAIT", N_ ("how many wait for it"), AGL_CUT_NEVER, TRUE, TRUE, cell_waiters },
+  COLUMN_WAIT,
   COLUMN_DIRECTORY,
   { "REASON", N_ ("what it was acquired for"), AGL_CUT_END, FALSE, TRUE, cell_reason },
   { "KIND", N_ ("process or manual"), AGL_CUT_NEVER, FALSE, FALSE, cell_kind },
+  COLUMN_SHARED,
+  COLUMN_SUBTREE,
   { "UID", N_ ("whose it is, as a number"), AGL_CUT_NEVER, TRUE, FALSE, cell_uid },
   { "COMMAND", N_ ("the command's name when it was acquired"), AGL_CUT_END, FALSE, FALSE, cell_command },
   { "AGENT", N_ ("the agent, as its holder says"), AGL_CUT_END, FALSE, FALSE, cell_agent },
   { "SESSION", N_ ("the session, as its holder says"), AGL_CUT_END, FALSE, FALSE, cell_session },
-  { "ACQUIRED", N_ ("when it was acquired, to the second"), AGL_CUT_NEVER, FALSE, FALSE, cell_acquired },
-  { "EXPIRES", N_ ("when it ends by itself"), AGL_CUT_NEVER, FALSE, FALSE, cell_expires },
-  { "FOLLOW", N_ ("whether it ends when its holder leaves the directory"), AGL_CUT_NEVER, FALSE, FALSE,
-    cell_follow },
-  { "BY", N_ ("the process that acquired it, for itself or for the holder"), AGL_CUT_NEVER, TRUE, FALSE,
-    cell_by },
+  COLUMN_ACQUIRED,
+  COLUMN_EXPIRES,
+  COLUMN_FOLLOW,
+  COLUMN_BY,
   { NULL },
 };
 
@@ -344,12 +387,22 @@ const AglColumn agl_blocker_columns[] = {
   { "MODE", N_ ("exclusive or shared; /** with everything below; or unregistered"), AGL_CUT_NEVER, FALSE,
     TRUE, cell_mode, colour_mode },
   { "SINCE", N_ ("when it was acquired"), AGL_CUT_NEVER, FALSE, TRUE, cell_since },
-  { "WAIT", N_ ("how many wait for it"), AGL_CUT_NEVER, TRUE, TRUE, cell_waiters },
+  COLUMN_WAIT,
   COLUMN_DIRECTORY,
   { "REASON", N_ ("what it was acquired for"), AGL_CUT_END, FALSE, TRUE, cell_reason },
+  { "KIND", N_ ("process or manual; or unregistered"), AGL_CUT_NEVER, FALSE, FALSE, cell_kind },
+  COLUMN_SHARED,
+  COLUMN_SUBTREE,
+  { "CWD", N_ ("whether its holder works inside; “ignored” where that does not matter"), AGL_CUT_NEVER, FALSE,
+    FALSE, cell_cwd_state, colour_cwd_state },
+  { "UID", N_ ("whose it is, as a number"), AGL_CUT_NEVER, TRUE, FALSE, cell_uid },
   { "COMMAND", N_ ("the command's name"), AGL_CUT_END, FALSE, FALSE, cell_command },
+  { "AGENT", N_ ("the agent, as its holder or the catalogue says"), AGL_CUT_END, FALSE, FALSE, cell_agent },
   { "SESSION", N_ ("the session, as its holder says"), AGL_CUT_END, FALSE, FALSE, cell_session },
-  { "EXPIRES", N_ ("when it ends by itself"), AGL_CUT_NEVER, FALSE, FALSE, cell_expires },
+  COLUMN_ACQUIRED,
+  COLUMN_EXPIRES,
+  COLUMN_FOLLOW,
+  COLUMN_BY,
   { NULL },
 };
 

@@ -3,6 +3,7 @@
 
 #include <glib/gi18n.h>
 
+#include "client/appeal.h"
 #include "client/exit-status.h"
 #include "common/error.h"
 #include "common/names.h"
@@ -17,6 +18,7 @@ void
 agl_service_free (AglService *self)
 {
   g_clear_object (&self->connection);
+  g_free (self->bus_name);
   g_free (self->door);
   g_free (self);
 }
@@ -137,23 +139,50 @@ agl_service_explain_error (AglService *self, GError *error)
     explain_other_version (self, error);
 }
 
-GVariant *
-agl_service_call (
-    AglService *self, const char *method, GVariant *parameters, GUnixFDList *fds, GError **error)
+GDBusCallFlags
+agl_service_call_flags (const AglService *self)
+{
+  return self->interactive ? G_DBUS_CALL_FLAGS_ALLOW_INTERACTIVE_AUTHORIZATION : G_DBUS_CALL_FLAGS_NONE;
+}
+
+static GVariant *
+call_here (AglService *self, const char *method, GVariant *parameters, GUnixFDList *fds, GError **error)
 {
   g_autoptr (GError) local = NULL;
   GVariant *reply;
 
   reply = g_dbus_connection_call_with_unix_fd_list_sync (
       self->connection, self->bus_name, AGL_OBJECT_PATH, AGL_INTERFACE, method, parameters,
-      agl_service_reply_type (method),
-      self->interactive ? G_DBUS_CALL_FLAGS_ALLOW_INTERACTIVE_AUTHORIZATION : G_DBUS_CALL_FLAGS_NONE,
+      agl_service_reply_type (method), agl_service_call_flags (self),
       self->interactive ? AGL_INTERACTIVE_TIMEOUT_MSEC : AGL_CALL_TIMEOUT_MSEC, fds, NULL, NULL, &local);
   if (reply != NULL)
     return reply;
   agl_service_explain_error (self, local);
   g_propagate_error (error, g_steal_pointer (&local));
   return NULL;
+}
+
+GVariant *
+agl_service_call (
+    AglService *self, const char *method, GVariant *parameters, GUnixFDList *fds, GError **error)
+{
+  g_autoptr (GVariant) again = g_variant_ref_sink (parameters);
+  g_autoptr (GError) refusal = NULL;
+  g_autoptr (GError) second = NULL;
+  g_autoptr (AglService) appeal = NULL;
+  GVariant *reply = call_here (self, method, parameters, fds, &refusal);
+
+  if (reply != NULL)
+    return reply;
+  appeal = agl_appeal_find (self, refusal);
+  if (appeal != NULL)
+    reply = call_here (appeal, method, again, fds, &second);
+  /* What the service said last counts; that it could not be asked again says nothing. */
+  if (second != NULL && second->domain == AGL_ERROR)
+    g_propagate_error (error, g_steal_pointer (&second));
+  else if (reply == NULL)
+    g_propagate_error (error, g_steal_pointer (&refusal));
+  return reply;
 }
 
 GVariant *

@@ -10,9 +10,10 @@
 typedef struct
 {
   GDBusConnection *connection;
-  const char *bus_name; /* NULL on a direct socket, where nobody else is; static */
+  char *bus_name;       /* NULL on a direct socket, where nobody else is */
   char *door;           /* for messages: "unix:path=/run/user/1000/agentctl-locks/bus" */
   gboolean interactive; /* a person is there who may be asked for a password */
+  gboolean may_appeal;  /* the direct socket of the machine's service, found as such: appeal.h */
 } AglService;
 
 void agl_service_free (AglService *self);
@@ -47,10 +48,14 @@ char *agl_service_session_bus_address (void);
 /* The Scope of the instance; the user's when that cannot be told. */
 AglScope agl_service_get_scope (AglService *self);
 
-/* One call that does not wait for a lock. @parameters is consumed; @fds may be NULL.
+/* One call that does not wait for a lock. What the direct socket of the machine's service does not permit is
+ * asked again over the system bus (appeal.h). @parameters is consumed; @fds may be NULL.
  * Errors: those of the service, stripped of GDBus's prefix; AGL_EXIT_NO_SERVICE when it does not answer. */
 GVariant *agl_service_call (
     AglService *self, const char *method, GVariant *parameters, GUnixFDList *fds, GError **error);
+
+/* The flags of a call: whether somebody may be asked for a password. */
+GDBusCallFlags agl_service_call_flags (const AglService *self);
 
 /* All properties of the service, a{sv}. Errors: as above. */
 GVariant *agl_service_get_properties (AglService *self, GError **error);

@@ -125,7 +125,8 @@ static const AglColumn *
 find_column (const AglColumn *columns, const char *name)
 {
   for (; columns->name != NULL; columns++)
-    if (g_ascii_strcasecmp (columns->name, name) == 0)
+    if (g_ascii_strcasecmp (columns->name, name) == 0
+        || (columns->key != NULL && g_ascii_strcasecmp (columns->key, name) == 0))
       return columns;
   return NULL;
 }

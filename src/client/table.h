@@ -36,13 +36,15 @@ typedef struct
   char *(*text) (GVariant *row, const AglScreen *screen);
   /* An escape sequence for what deserves a look, where there is colour; NULL: none. Static. */
   const char *(*colour) (GVariant *row);
+  const char *key; /* what --json calls it, where that is another word: also understood; NULL: none */
 } AglColumn;
 
 #define AGL_COLOUR_NOTICE "\033[33m" /* yellow */
 #define AGL_COLOUR_ALERT  "\033[31m" /* red */
 
-/* The columns of @names ("ID,PID", case ignored, "+NAME" adds to the usual ones; NULL: the usual ones) as
- * pointers into @columns, which ends with a NULL name. Errors: AGL_EXIT_ERROR with AGL_EXIT_USAGE. */
+/* The columns of @names ("ID,PID", case ignored, or as --json calls them, "+NAME" adds to the usual ones;
+ * NULL: the usual ones) as pointers into @columns, which ends with a NULL name. Errors: AGL_EXIT_ERROR with
+ * AGL_EXIT_USAGE. */
 GPtrArray *agl_columns_choose (const AglColumn *columns, const char *names, GError **error);
 
 /* What `--output=help` prints. Caller frees. */

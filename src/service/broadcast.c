@@ -206,6 +206,7 @@ may_hear_texts (const AglService *service, GDBusConnection *connection, const Ag
   return peer != NULL && (peer->uid == 0 || peer->uid == lock->uid);
 }
 
+/* NULL: nothing that they may hear. */
 typedef GVariant *(*MakeParameters) (const AglLock *lock, guint detail, gboolean with_texts);
 
 static GVariant *
@@ -230,7 +231,9 @@ make_released (const AglLock *lock, guint reason, gboolean with_texts)
 static GVariant *
 make_changed (const AglLock *lock, guint what, gboolean with_texts)
 {
-  return g_variant_new ("(t@a{sv})", lock->id, agl_lock_changed_facts (lock, (AglChange)what, with_texts));
+  GVariant *facts = agl_lock_changed_facts (lock, (AglChange)what, with_texts);
+
+  return facts == NULL ? NULL : g_variant_new ("(t@a{sv})", lock->id, facts);
 }
 
 /* Told to those on direct sockets who are back. */
@@ -287,6 +290,18 @@ tell_missed_grant (AglService *service, GList *connections, const AglLock *lock)
     }
 }
 
+static gboolean
+ensure_made (
+    GVariant **parameters, MakeParameters make, const AglLock *lock, guint detail, gboolean with_texts)
+{
+  if (*parameters != NULL)
+    return TRUE;
+  *parameters = make (lock, detail, with_texts);
+  if (*parameters != NULL)
+    g_variant_ref_sink (*parameters);
+  return *parameters != NULL;
+}
+
 /* One value for those who may hear all and one for the others, each made when first needed. */
 static void
 broadcast (AglService *service, const AglLock *lock, const char *signal, MakeParameters make, guint detail)
@@ -306,10 +321,9 @@ broadcast (AglService *service, const AglLock *lock, const char *signal, MakePar
     {
       gboolean with_texts = may_hear_texts (service, each->data, lock);
 
-      if (is_bus (each->data) && service->unheard != NULL)
+      if ((is_bus (each->data) && service->unheard != NULL)
+          || !ensure_made (&parameters[with_texts], make, lock, detail, with_texts))
         continue;
-      if (parameters[with_texts] == NULL)
-        parameters[with_texts] = g_variant_ref_sink (make (lock, detail, with_texts));
       emit (each->data, signal, parameters[with_texts], is_bus (each->data) == has_bus ? news : NULL);
       if (!is_bus (each->data))
         agl_socket_door_check_backlog (each->data);
@@ -318,9 +332,8 @@ broadcast (AglService *service, const AglLock *lock, const char *signal, MakePar
     {
       gboolean with_texts = service->scope == AGL_SCOPE_USER;
 
-      if (parameters[with_texts] == NULL)
-        parameters[with_texts] = g_variant_ref_sink (make (lock, detail, with_texts));
-      keep (service, signal, parameters[with_texts]);
+      if (ensure_made (&parameters[with_texts], make, lock, detail, with_texts))
+        keep (service, signal, parameters[with_texts]);
     }
   g_clear_pointer (&parameters[FALSE], g_variant_unref);
   g_clear_pointer (&parameters[TRUE], g_variant_unref);

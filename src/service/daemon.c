@@ -14,6 +14,7 @@
 #include "service/message-news.h"
 #include "service/mini-bus.h"
 #include "service/notify.h"
+#include "service/shutdown.h"
 #include "service/socket-door.h"
 
 /* Of one user on the direct socket: each agent, applet and shell prompt has one for a moment, each waiter one
@@ -269,7 +270,7 @@ agl_daemon_free (AglDaemon *self)
   agl_broadcast_drop_missed (service);
   if (service->keeper != NULL)
     {
-      agl_keeper_stop (service->keeper);
+      agl_shutdown (service);
       agl_locks_object_flush (service);
     }
   g_clear_pointer (&self->bus, agl_bus_door_free);

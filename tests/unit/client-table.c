@@ -82,15 +82,18 @@ test_choose (void)
   g_autoptr (GPtrArray) usual = agl_columns_choose (agl_lock_columns, NULL, &error);
   g_autoptr (GPtrArray) named = agl_columns_choose (agl_lock_columns, "directory,id,PID", &error);
   g_autoptr (GPtrArray) more = agl_columns_choose (agl_lock_columns, "+session", &error);
+  g_autoptr (GPtrArray) as_json = agl_columns_choose (agl_lock_columns, "acquired-at,Waiters", &error);
   g_autofree char *named_text = join_names (named);
   g_autofree char *usual_text = join_names (usual);
   g_autofree char *more_text = join_names (more);
+  g_autofree char *json_text = join_names (as_json);
   g_autofree char *expected = g_strconcat (usual_text, ",SESSION", NULL);
 
   g_assert_no_error (error);
   g_assert_cmpstr (usual_text, ==, "ID,PID,USER,WHO,MODE,SINCE,CWD,WAIT,DIRECTORY,REASON");
   g_assert_cmpstr (named_text, ==, "DIRECTORY,ID,PID");
   g_assert_cmpstr (more_text, ==, expected);
+  g_assert_cmpstr (json_text, ==, "ACQUIRED,WAIT");
   g_assert_null (agl_columns_choose (agl_lock_columns, "id,nope", &error));
   g_assert_error (error, AGL_EXIT_ERROR, AGL_EXIT_USAGE);
   g_clear_error (&error);
