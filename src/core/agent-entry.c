@@ -16,17 +16,19 @@ typedef enum
   RULE_SCRIPT,
   RULE_MODULE,
   RULE_EXCLUDE,
+  RULE_SPARE,
   N_RULE_KINDS
 } RuleKind;
 
-static const char *const keys[N_RULE_KINDS] = { "Command", "Title",  "Executable",
-                                                "Script",  "Module", "ExcludeArguments" };
+static const char *const keys[N_RULE_KINDS] = { "Command",       "Title",  "Executable",
+                                                "Script",        "Module", "ExcludeArguments",
+                                                "SpareArguments" };
 
 typedef struct
 {
   RuleKind kind;
   char *value;
-  char **words; /* of RULE_EXCLUDE; else NULL */
+  char **words; /* of RULE_EXCLUDE and RULE_SPARE; else NULL */
   char *text;   /* "Command=claude" */
 } Rule;
 
@@ -153,12 +155,14 @@ rule_matches (const Rule *rule, const AglCommandLine *line, const AglProgram *pr
     case RULE_MODULE:
       return program != NULL && g_strcmp0 (program->module, rule->value) == 0;
     case RULE_EXCLUDE:
+    case RULE_SPARE:
     case N_RULE_KINDS:
       return FALSE;
     }
   g_return_val_if_reached (FALSE);
 }
 
+/* Those of ExcludeArguments come first: the host of a spare is no spare. */
 static const Rule *
 find_exclusion (const AglAgentEntry *self, const char *const *arguments)
 {
@@ -166,7 +170,7 @@ find_exclusion (const AglAgentEntry *self, const char *const *arguments)
     {
       const Rule *rule = g_ptr_array_index (self->rules, i);
 
-      if (rule->kind == RULE_EXCLUDE && has_words (arguments, rule->words))
+      if (rule->words != NULL && has_words (arguments, rule->words))
         return rule;
     }
   return NULL;
@@ -195,7 +199,8 @@ agl_agent_entry_match (const AglAgentEntry *self,
                                 .name = self->name,
                                 .rule = exclusion != NULL ? exclusion->text : rule->text,
                                 .file = self->file,
-                                .excluded = exclusion != NULL };
+                                .excluded = exclusion != NULL,
+                                .is_spare = exclusion != NULL && exclusion->kind == RULE_SPARE };
       return TRUE;
     }
   return FALSE;
@@ -275,6 +280,7 @@ find_problem (RuleKind kind, const char *value)
     case RULE_SCRIPT:
       return strspn (value, "*?/") == strlen (value) ? "a pattern that every path fits" : NULL;
     case RULE_EXCLUDE:
+    case RULE_SPARE:
       return strstr (value, "  ") != NULL ? "words stand one space apart" : NULL;
     case RULE_MODULE:
     case N_RULE_KINDS:
@@ -291,7 +297,7 @@ rule_new (RuleKind kind, const char *value)
   rule->kind = kind;
   rule->value = g_strdup (value);
   rule->text = g_strconcat (keys[kind], "=", value, NULL);
-  if (kind == RULE_EXCLUDE)
+  if (kind == RULE_EXCLUDE || kind == RULE_SPARE)
     rule->words = g_strsplit (value, " ", -1);
   return rule;
 }
@@ -386,7 +392,7 @@ read_entry (AglAgentEntry *self, const char *data, GError **error)
                            "it names no program: give Command, Title, Executable, Script or Module");
       return FALSE;
     }
-  return add_rules (self, file, RULE_EXCLUDE, data, error);
+  return add_rules (self, file, RULE_EXCLUDE, data, error) && add_rules (self, file, RULE_SPARE, data, error);
 }
 
 AglAgentEntry *

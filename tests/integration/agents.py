@@ -273,6 +273,20 @@ class ForAgent(Case):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(self.me.wait_signal("LockAcquired").pid, int(done.stdout.split()[0]))
 
+    def test_a_spare_that_runs_a_hook_is_at_work(self):
+        place = self.directory()
+        shell = self.program("share/claude/versions/2.1.330", "/bin/bash")
+        spare = self.launch("claude bg-spare", "-c", f"read; {self.ask()}; read; :", "--bg-spare", "x.claim.sock",
+                            executable=shell, cwd=place, stdin=subprocess.PIPE)
+        until(lambda: spare.pid in [p["pid"] for p in self.me.call("Occupants", place)[0]], "the spare")
+        self.assertEqual(self.me.check(place), (True, []))
+        self.assertIn("It is a spare of the agent Claude Code", self.command_line("explain", str(spare.pid)).stdout)
+        spare.stdin.write(b"\n")
+        spare.stdin.flush()
+        lock = self.me.wait_signal("LockAcquired")
+        self.assertEqual((lock.pid, lock.directory, lock.lock["agent"]), (spare.pid, place, "claude"))
+        self.refused("Held", self.agent(place).acquire, place)
+
     def test_not_beside_a_pid(self):
         self.assertEqual(self.command_line("acquire", "--for-agent", "--pid=1").returncode, 64)
 
