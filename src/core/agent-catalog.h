@@ -15,7 +15,8 @@
  *
  * Name              for people; default: ID.
  * Command           names: equal to the process's comm, or to the file name in argv[0] where the comm is not
- *                   just the file name of the executable (it was started by a link, say, or a wrapper).
+ *                   just the file name of the executable (it was started by a link, say, or a wrapper), or
+ *                   is an interpreter's.
  * Title             the same, but only of an interpreter's process: names that are too common otherwise.
  * Executable        patterns for the executable, as the kernel knows it (/proc/PID/exe).
  * Script            patterns for the script that an interpreter runs, as it was typed.

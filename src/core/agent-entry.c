@@ -113,13 +113,14 @@ matches_path (const char *pattern, const char *path)
   return path[0] != '/' && strncmp (pattern, "*/", 2) == 0 && matches_pattern (pattern + 2, path);
 }
 
-/* A title that was written over the arguments is a sentence, not a path: "sshd: ann@pts/claude". */
+/* A title that was written over the arguments is a sentence, not a path: "sshd: ann@pts/claude". An
+ * interpreter's own name says nothing, so that what it was called instead (exec -a) does. */
 static gboolean
-has_name (const AglCommandLine *line, const char *name)
+has_name (const AglCommandLine *line, gboolean is_interpreter, const char *name)
 {
   if (strncmp (line->comm, name, AGL_COMM_BYTES) == 0)
     return TRUE;
-  return agl_command_line_has_other_name (line) && line->argv[0] != NULL
+  return (is_interpreter || agl_command_line_has_other_name (line)) && line->argv[0] != NULL
          && strpbrk (line->argv[0], " \t\n") == NULL
          && strcmp (agl_command_line_basename (line->argv[0]), name) == 0;
 }
@@ -145,9 +146,9 @@ rule_matches (const Rule *rule, const AglCommandLine *line, const AglProgram *pr
   switch (rule->kind)
     {
     case RULE_COMMAND:
-      return has_name (line, rule->value);
+      return has_name (line, program != NULL, rule->value);
     case RULE_TITLE:
-      return program != NULL && has_name (line, rule->value);
+      return program != NULL && has_name (line, TRUE, rule->value);
     case RULE_EXECUTABLE:
       return line->exe != NULL && matches_path (rule->value, line->exe);
     case RULE_SCRIPT:
