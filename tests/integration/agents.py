@@ -487,6 +487,22 @@ class Doctor(Case):
         until(lambda: not self.works(left), "its end")
         self.assertEqual(self.doctor(place), [])
 
+    def test_what_somebody_has_there_on_purpose(self):
+        """A shell with an editor in it; and what began a session of its own and outlives who started it, as tmux does
+        and an editor's server, with a shell in it."""
+        place = self.directory()
+
+        def there():
+            return self.me.call("Occupants", place)[0]
+
+        self.launch("sh", "-c", "sleep 1000; :", cwd=place)
+        subprocess.run(["sh", "-c", "setsid sh -c 'sleep 1000; :' >/dev/null 2>&1 &"], cwd=place, check=True,
+                       stdin=subprocess.DEVNULL)
+        until(lambda: sorted(one["command"] for one in there()) == ["sh", "sh", "sleep", "sleep"], there)
+        for one in there():
+            self.addCleanup(os.kill, one["pid"], 9)
+        self.assertEqual(self.doctor(place), [])
+
     @staticmethod
     def works(pid):
         """A zombie does not."""
