@@ -123,6 +123,7 @@ static const Shape shapes[] = {
     { MODULES "opencode-ai/bin/.opencode" } },
   { "opencode", AGENT, NODE_24, { "node", "/usr/local/bin/opencode" } },
   { "opencode", EXCLUDED, "opencode", "/opt/opencode", { "opencode", "serve", "--port", "4096" } },
+  { "opencode", AGENT, "opencode2", "/home/ann/.opencode/bin/opencode2", { "opencode2", "--standalone" } },
   { "gemini", AGENT, NODE_24, { "node", "/usr/bin/gemini", "-p", "x" } },
   { "gemini",
     AGENT,
