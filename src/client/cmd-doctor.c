@@ -32,6 +32,12 @@ agl_doctor_note (AglDoctor *self, GVariantDict *facts, const char *next, ...)
   g_ptr_array_add (self->findings, g_variant_ref_sink (g_variant_dict_end (facts)));
 }
 
+const char *
+agl_doctor_sudo (uid_t uid)
+{
+  return geteuid () == 0 || uid == geteuid () ? "" : "sudo ";
+}
+
 GVariant *
 agl_doctor_path (const char *path)
 {
@@ -128,7 +134,7 @@ describe_leftover (GVariant *finding)
   return g_strdup_printf (
       /* Translators: a command, the number of its process, a directory */
       _ ("%s (pid %d) is left over in %s: whoever started it is dead, and nobody who works there "
-         "is older."),
+         "is older. When you do not need it:"),
       who, (int)agl_row_number (finding, "pid", 0), where);
 }
 
@@ -256,6 +262,7 @@ doctor_clear (AglDoctor *self)
   g_clear_pointer (&self->census, agl_census_free);
   g_clear_pointer (&self->locks, g_variant_unref);
   g_clear_pointer (&self->cwd, g_free);
+  g_clear_pointer (&self->where, g_free);
   g_clear_pointer (&self->findings, g_ptr_array_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (AglDoctor, doctor_clear)
@@ -306,6 +313,17 @@ findings_variant (const AglDoctor *self)
                               self->findings->len);
 }
 
+/* What makes agentctl-locks talk to the same service again. */
+static char *
+where_options (const AglWhere *where)
+{
+  g_autofree char *quoted = where->address != NULL ? g_shell_quote (where->address) : NULL;
+
+  if (quoted != NULL)
+    return g_strconcat (" --address=", quoted, NULL);
+  return g_strdup (where->system ? " --system" : where->user ? " --user" : "");
+}
+
 static int
 doctor (const AglOptions *options, GError **error)
 {
@@ -314,6 +332,7 @@ doctor (const AglOptions *options, GError **error)
 
   self.findings = g_ptr_array_new_with_free_func ((GDestroyNotify)g_variant_unref);
   self.cwd = agl_place_absolute (NULL, NULL);
+  self.where = where_options (&options->where);
   if (!find_service (&self, options, error))
     return 0;
   catalog = agl_known_agents_load (self.scope);
