@@ -71,10 +71,7 @@ agl_service_connect (const char *address, const char *bus_name, GError **error)
   if (attempt.connection == NULL && attempt.timed_out)
     {
       g_error_free (attempt.error);
-      g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,
-                   _ ("the service at %s is stuck: it accepts connections and does not answer. Restarting it "
-                      "loses no lock"),
-                   address);
+      agl_service_set_stuck_error (error, address);
       return NULL;
     }
   if (attempt.connection == NULL)
@@ -114,8 +111,13 @@ try_direct (AglScope scope, GError **error)
   if (local->domain == AGL_EXIT_ERROR)
     g_propagate_error (error, g_steal_pointer (&local));
   else
-    g_propagate_prefixed_error (error, g_steal_pointer (&local), _ ("cannot talk to the service at %s: "),
-                                address);
+    {
+      g_autofree char *message =
+          /* Translators: an address, what went wrong */
+          g_strdup_printf (_ ("cannot talk to the service at %s: %s"), address, local->message);
+
+      g_set_error_literal (error, local->domain, local->code, message);
+    }
   return NULL;
 }
 

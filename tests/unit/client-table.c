@@ -14,6 +14,11 @@ test_width (void)
   g_assert_cmpuint (agl_text_width ("größe"), ==, 5);
   g_assert_cmpuint (agl_text_width ("日本語"), ==, 6);
   g_assert_cmpuint (agl_text_width ("e\xcc\x81"), ==, 1); /* e with a combining accent */
+  g_assert_cmpuint (agl_text_width ("ｶﾅ"), ==, 2);        /* half-width */
+  g_assert_cmpuint (agl_text_width ("Ａ！"), ==, 4);      /* full-width */
+  g_assert_cmpuint (agl_text_width ("한국어"), ==, 6);
+  g_assert_cmpuint (agl_text_width ("😀"), ==, 2);
+  g_assert_cmpuint (agl_text_width ("a\u200bb\u200d"), ==, 2); /* nothing at all, and a joiner */
 }
 
 static void
@@ -38,6 +43,36 @@ test_cut (void)
     { "e\xcc\x81"
       "ab",
       2, AGL_CUT_END, "e\xcc\x81…" },
+    { "abe\xcc\x81", 2, AGL_CUT_START, "…e\xcc\x81" },
+    /* and goes with it */
+    { "e\xcc\x81"
+      "ab",
+      3, AGL_CUT_START,
+      "e\xcc\x81"
+      "ab" },
+    { "xe\xcc\x81"
+      "ab",
+      3, AGL_CUT_START, "…ab" },
+    { "ab\xcc\x81\xcc\xa3"
+      "cd",
+      2, AGL_CUT_END, "a…" },
+    /* a flag is two letters, of which neither says anything alone */
+    { "🇯🇵🇩🇪", 2, AGL_CUT_END, "…" },
+    { "🇯🇵🇩🇪", 3, AGL_CUT_END, "🇯🇵…" },
+    { "a🇩🇪", 2, AGL_CUT_START, "…" },
+    { "a🇩🇪", 3, AGL_CUT_START, "a🇩🇪" },
+    { "ab🇩🇪", 3, AGL_CUT_START, "…🇩🇪" },
+    /* a family, held together by zero width joiners, and a skin tone */
+    { "👨\u200d👩\u200d👧xyz", 7, AGL_CUT_END, "👨\u200d👩\u200d👧…" },
+    { "👨\u200d👩\u200d👧xyz", 6, AGL_CUT_END, "…" },
+    { "xyz👨\u200d👩\u200d👧", 6, AGL_CUT_START, "…" },
+    { "xyz👨\u200d👩\u200d👧", 7, AGL_CUT_START, "…👨\u200d👩\u200d👧" },
+    { "👋🏽xyz", 5, AGL_CUT_END, "👋🏽…" },
+    { "👋🏽xyz", 4, AGL_CUT_END, "…" },
+    /* a vowel sign that takes a cell of its own */
+    { "काxyz", 3, AGL_CUT_END, "का…" },
+    { "काxyz", 2, AGL_CUT_END, "…" },
+    { "日本/プロジェクト", 9, AGL_CUT_START, "…ジェクト" },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
