@@ -408,6 +408,24 @@ agl_broadcast_remind (AglService *service)
 }
 
 void
+agl_broadcast_properties (AglService *service, GVariant *changed)
+{
+  GList *connections =
+      g_dbus_interface_skeleton_get_connections (G_DBUS_INTERFACE_SKELETON (service->object));
+  g_autoptr (GVariant) parameters =
+      g_variant_ref_sink (g_variant_new ("(s@a{sv}as)", AGL_INTERFACE, changed, NULL));
+
+  for (GList *each = connections; each != NULL; each = each->next)
+    {
+      g_dbus_connection_emit_signal (each->data, NULL, AGL_OBJECT_PATH, "org.freedesktop.DBus.Properties",
+                                     "PropertiesChanged", parameters, NULL);
+      if (!is_bus (each->data))
+        agl_socket_door_check_backlog (each->data);
+    }
+  g_list_free_full (connections, g_object_unref);
+}
+
+void
 agl_broadcast_changed (AglService *service, AglLock *lock, AglChange what)
 {
   broadcast (service, lock, "LockChanged", make_changed, what);
