@@ -4,6 +4,7 @@
 
 #include <limits.h>
 
+#include "core/ancestry.h"
 #include "core/filesystem.h"
 
 /* A path has at most PATH_MAX / 2 components. */
@@ -25,13 +26,13 @@ typedef struct
 struct _AglDirectory
 {
   gatomicrefcount ref_count;
-  guint16 n_ancestors;
-  guint8 n_handle_bytes; /* 0: it has no handle */
-  guint foreign : 1;
+  gint32 handle_type;
   AglDirectoryId id;
   guint64 fsid;
-  gint32 handle_type;
-  AglDirectoryId ancestors[]; /* then the bytes of the handle, then the path with its terminator */
+  AglAncestry *ancestry;
+  guint8 n_handle_bytes; /* 0: it has no handle */
+  guint8 foreign;        /* a gboolean */
+  guint8 bytes[];        /* of the handle, then of the path with its terminator */
 };
 
 AglDirectory *agl_directory_new (const AglDirectoryId *id,

@@ -54,9 +54,12 @@ static gboolean
 is_unchanged (const Look *look, const AglSighting *last, const char *text)
 {
   AglInode inode;
+  const char *last_text;
 
-  if (last == NULL || last->cwd != AGL_CWD_INSIDE || last->removed || last->text == NULL
-      || strcmp (last->text, text) != 0 || g_str_has_suffix (text, " (deleted)"))
+  if (last == NULL || last->cwd != AGL_CWD_INSIDE || last->removed)
+    return FALSE;
+  last_text = last->at_path ? agl_directory_get_path (look->directory) : last->text;
+  if (last_text == NULL || strcmp (last_text, text) != 0 || g_str_has_suffix (text, " (deleted)"))
     return FALSE;
   if (look->patience == AGL_PATIENCE_NONE && !last->seen_local)
     return FALSE;
@@ -293,7 +296,7 @@ agl_directory_sight (const AglDirectory *self,
   if (n < 0 && errno != ENAMETOOLONG)
     return TRUE;
   if (n >= 0)
-    found.text = g_strdup (text);
+    found.at_path = strcmp (text, agl_directory_get_path (self)) == 0;
 
   if (n >= 0 && is_unchanged (&look, last, text))
     {
@@ -304,7 +307,7 @@ agl_directory_sight (const AglDirectory *self,
       found.n_unconfirmed = (last->n_unconfirmed + 1) % CONFIRM_EVERY;
       found.moved_to = g_strdup (last->moved_to);
     }
-  else if (!look_into (&look, found.text, &found))
+  else if (!look_into (&look, n >= 0 ? text : NULL, &found))
     {
       if (would_block (&look))
         {
@@ -319,6 +322,8 @@ agl_directory_sight (const AglDirectory *self,
   else if (!agl_process_is_alive (process))
     return TRUE; /* the number may have been another's by then */
 
+  if (n >= 0 && !found.at_path)
+    found.text = g_strdup (text);
   *sighting = found;
   found = (AglSighting){ .cwd = AGL_CWD_UNKNOWN };
   return TRUE;

@@ -16,6 +16,7 @@ typedef struct
 {
   AglProcess *process;
   guint n_watches; /* 0: no longer watched */
+  guint ref_count;
 } Watch;
 
 struct _AglProcessWatch
@@ -35,17 +36,14 @@ typedef struct
 } DeathSource;
 
 static void
-watch_clear (gpointer data)
+watch_unref (gpointer data)
 {
   Watch *watch = data;
 
+  if (--watch->ref_count > 0)
+    return;
   agl_process_unref (watch->process);
-}
-
-static void
-watch_unref (gpointer data)
-{
-  g_rc_box_release_full (data, watch_clear);
+  g_free (watch);
 }
 
 /* Out of the epoll set first: closing the pidfd would not take it out while the client that sent it keeps a
@@ -76,7 +74,7 @@ tell_deaths (GSource *source, GSourceFunc callback, gpointer user_data)
 
   /* A callback may remove any of them. */
   for (int i = 0; i < n; i++)
-    g_rc_box_acquire (events[i].data.ptr);
+    ((Watch *)events[i].data.ptr)->ref_count++;
   self->dispatching = TRUE;
   for (int i = 0; i < n; i++)
     {
@@ -153,7 +151,8 @@ agl_process_watch_add (AglProcessWatch *self, AglProcess *process, GError **erro
       return TRUE;
     }
 
-  watch = g_rc_box_new0 (Watch);
+  watch = g_new0 (Watch, 1);
+  watch->ref_count = 1;
   watch->process = agl_process_ref (process);
   watch->n_watches = 1;
   event.data.ptr = watch;
