@@ -44,7 +44,7 @@ ask_path (const AglDirectory *self, AglPatience patience, AglExistence *existenc
   if (!agl_inode_read (fd, "", patience, &inode))
     return PATH_SAYS_NOTHING;
 
-  switch (agl_directory_match (self, fd, &inode, patience))
+  switch (agl_directory_match (self, fd, &inode, NULL, patience))
     {
     case AGL_MATCH_UNKNOWN:
       return PATH_SAYS_NOTHING;
@@ -159,7 +159,8 @@ was_in (const AglDirectory *self, int fd, const AglInode *inode)
       if (!agl_directory_id_equal (&climb.at.id, &self->id))
         continue;
       here = agl_climb_open (&climb);
-      return here >= 0 && agl_directory_match (self, here, &climb.at, AGL_PATIENCE_BLOCK) == AGL_MATCH_SAME;
+      return here >= 0
+             && agl_directory_match (self, here, &climb.at, NULL, AGL_PATIENCE_BLOCK) == AGL_MATCH_SAME;
     }
   while (agl_climb_next (&climb));
   return FALSE;

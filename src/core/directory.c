@@ -201,20 +201,26 @@ agl_file_handle_read (int fd, const AglFilesystem *filesystem, AglFileHandle *ha
 }
 
 AglMatch
-agl_directory_match (const AglDirectory *self, int fd, const AglInode *inode, AglPatience patience)
+agl_directory_match (const AglDirectory *self,
+                     int fd,
+                     const AglInode *inode,
+                     const AglFilesystem *filesystem,
+                     AglPatience patience)
 {
   AglFileHandle ours;
   AglFileHandle theirs;
-  AglFilesystem filesystem;
+  AglFilesystem read;
 
   if (!agl_directory_id_equal (&self->id, &inode->id))
     return AGL_MATCH_OTHER;
   if (!agl_directory_read_handle (self, &ours))
     return AGL_MATCH_SAME;
-  if (!agl_filesystem_read (fd, inode, patience, &filesystem))
+  if (filesystem == NULL && !agl_filesystem_read (fd, inode, patience, &read))
     return AGL_MATCH_UNKNOWN;
-  if (!agl_file_handle_read (fd, &filesystem, &theirs))
-    return filesystem.keeps_handles ? AGL_MATCH_UNKNOWN : AGL_MATCH_OTHER;
+  if (filesystem == NULL)
+    filesystem = &read;
+  if (!agl_file_handle_read (fd, filesystem, &theirs))
+    return filesystem->keeps_handles ? AGL_MATCH_UNKNOWN : AGL_MATCH_OTHER;
   if (agl_file_handle_equal (&ours, &theirs))
     return AGL_MATCH_SAME;
   /* Another filesystem may have been mounted under the same device number meanwhile. */
