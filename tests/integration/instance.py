@@ -228,7 +228,7 @@ class CommandLine(harness.Case):
 
     def test_wrong_usage(self):
         for arguments in (["--colour"], ["surplus"], ["--user", "--system"], ["--user", "--idle-exit=soon"],
-                          ["--user", "--idle-exit=-1"]):
+                          ["--user", "--idle-exit=-1"], ["--user", "--replace=no"], ["--user=1"]):
             with self.subTest(arguments=arguments):
                 done = self.run_daemon(*arguments, f"--runtime-dir={self.service.runtime}",
                                        f"--state-dir={self.service.state}")
