@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """agentctl-locks, the command line: what scripts and people hold on to."""
+import errno
 import fcntl
 import json
 import os
@@ -306,6 +307,20 @@ class Wrong(harness.Case):
                     done = self.command_line(*command, self.directory() + "/missing")
                     self.assertEqual(done.returncode, 70, done.stderr)
                     self.assertIn("missing", done.stderr)
+
+    def test_output_that_cannot_be_written_is_70_and_said(self):
+        program = os.path.join(harness.BUILD, "src", "client", "agentctl-locks")
+        address = f"--address={self.service.address(self.door)}"
+        place = self.directory()
+        self.me.acquire(self.directory("other"), manual=True)
+        for arguments in (["list", address], ["list", "--json", address], ["metrics", address], ["--help"],
+                          ["claim", place, address]):
+            with self.subTest(arguments=arguments), open("/dev/full", "wb") as full:
+                done = subprocess.run([program, *arguments], env=self.service.environment, check=False,
+                                      stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE,
+                                      encoding="utf-8", timeout=harness.LIMIT)
+                self.assertEqual(done.returncode, 70, done.stderr)
+                self.assertIn(os.strerror(errno.ENOSPC), done.stderr)
 
     def test_help(self):
         done = self.command_line("--help", address=False)
