@@ -214,7 +214,7 @@ start_service (AglDaemon *self, GError **error)
 }
 
 /* Of two that keep the same claims, each would give away what the other holds: so also where the runtime
- * folders differ, as they do for a user with and without $XDG_RUNTIME_DIR. But a full disk, or a home that
+ * folders differ, as in a container that shares the home. But a full disk, or a home that
  * knows no locks, proves nobody there. */
 static gboolean
 claim_folders (AglDaemon *self, const AglDaemonOptions *options, GError **error)
