@@ -6,9 +6,16 @@
 #include <gio/gio.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "core/undead.h"
+
+#define FILE_NAME "instance"
+#define NEW_NAME  "instance.new"
 
 /* A clean stop takes milliseconds; a machine under load may need a while longer. */
 #define STOP_TIMEOUT_MSEC 10000
@@ -76,7 +83,13 @@ get_owner (int fd)
 static int
 refuse (GError **error, const char *runtime_dir, pid_t owner)
 {
-  if (owner > 0)
+  if (owner > 0 && agl_life_of (owner) == AGL_LIFE_MAIN_STUCK)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
+                 "The agentctl-locksd (pid %d) that served \"%s\" was killed, but the kernel has not ended a "
+                 "call of its main thread, which may still change files there; it ends when the filesystem "
+                 "that it waits for answers or is unmounted (see /proc/%d/stack)",
+                 (int)owner, runtime_dir, (int)owner);
+  else if (owner > 0)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
                  "Another agentctl-locksd (pid %d) serves \"%s\"; stop it, or start with --replace",
                  (int)owner, runtime_dir);
@@ -117,43 +130,96 @@ stop_owner (int fd, pid_t owner, const char *runtime_dir, GError **error)
   return FALSE;
 }
 
+static int
+open_file (int folder, const char *runtime_dir, const char *name, int flags, GError **error)
+{
+  int fd = openat (folder, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+
+  return fd >= 0 ? fd : fail (error, runtime_dir, "Cannot make the instance file in");
+}
+
+/* Whether @fd is still what stands there: somebody may have put another in its place. */
+static gboolean
+is_current (int folder, int fd)
+{
+  struct stat ours, theirs;
+
+  return fstat (fd, &ours) == 0 && fstatat (folder, FILE_NAME, &theirs, AT_SYMLINK_NOFOLLOW) == 0
+         && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
+/* The owner is dead to all but the kernel, which keeps its lock: the file is replaced by another. Of several
+ * who see that the one with the flock(2) of the old file does it, and the others begin anew. Returns the new
+ * file, locked; -1 without @error: to begin anew. */
+static int
+replace_file (int folder, int old, pid_t owner, const char *runtime_dir, GError **error)
+{
+  int fd;
+
+  if (flock (old, LOCK_EX) != 0)
+    return errno == EINTR ? -1 : fail (error, runtime_dir, "Cannot take over the instance file in");
+  if (!is_current (folder, old) || get_owner (old) != owner)
+    return -1;
+  if (unlinkat (folder, NEW_NAME, 0) != 0 && errno != ENOENT)
+    return fail (error, runtime_dir, "Cannot replace the instance file in");
+  fd = open_file (folder, runtime_dir, NEW_NAME, O_EXCL, error);
+  if (fd < 0)
+    return -1;
+  if (take_lock (fd) && renameat (folder, NEW_NAME, folder, FILE_NAME) == 0)
+    {
+      g_message (
+          "The agentctl-locksd (pid %d) that served \"%s\" was killed, but a thread of it hangs in the "
+          "kernel, in a filesystem that does not answer: taking its place",
+          (int)owner, runtime_dir);
+      return fd;
+    }
+  fail (error, runtime_dir, "Cannot replace the instance file in");
+  close (fd);
+  return -1;
+}
+
+/* Returns a locked file; -1 without @error: to begin anew. */
+static int
+claim_file (int folder, int fd, const char *runtime_dir, gboolean replace, GError **error)
+{
+  pid_t owner;
+
+  if (take_lock (fd))
+    return is_current (folder, fd) ? fd : -1;
+  if (errno != EAGAIN && errno != EACCES)
+    return fail (error, runtime_dir, "Cannot lock the instance file in");
+  owner = get_owner (fd);
+  if (owner == 0)
+    return -1;
+  if (owner > 0 && agl_life_of (owner) == AGL_LIFE_OVER)
+    return replace_file (folder, fd, owner, runtime_dir, error);
+  if (owner < 0 || !replace)
+    return refuse (error, runtime_dir, owner);
+  stop_owner (fd, owner, runtime_dir, error);
+  return -1;
+}
+
 int
 agl_instance_claim (const char *runtime_dir, mode_t mode, gboolean replace, GError **error)
 {
   int folder = open_folder (runtime_dir, mode, error);
-  int fd;
+  g_autoptr (GError) local = NULL;
+  int locked = -1;
 
   if (folder < 0)
     return -1;
-  fd = openat (folder, "instance", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0)
-    fail (error, runtime_dir, "Cannot make the instance file in");
-  close (folder);
-  if (fd < 0)
-    return -1;
-  while (!take_lock (fd))
+  while (locked < 0 && local == NULL)
     {
-      gboolean is_taken = errno == EAGAIN || errno == EACCES;
-      pid_t owner = is_taken ? get_owner (fd) : 0;
+      int fd = open_file (folder, runtime_dir, FILE_NAME, 0, &local);
 
-      if (!is_taken)
-        {
-          fail (error, runtime_dir, "Cannot lock the instance file in");
-          close (fd);
-          return -1;
-        }
-      if (owner == 0)
-        continue;
-      if (owner < 0 || !replace)
-        {
-          close (fd);
-          return refuse (error, runtime_dir, owner);
-        }
-      if (!stop_owner (fd, owner, runtime_dir, error))
-        {
-          close (fd);
-          return -1;
-        }
+      if (fd < 0)
+        break;
+      locked = claim_file (folder, fd, runtime_dir, replace, &local);
+      if (locked != fd)
+        close (fd);
     }
-  return fd;
+  close (folder);
+  if (local != NULL)
+    g_propagate_error (error, g_steal_pointer (&local));
+  return locked;
 }

@@ -5,7 +5,11 @@
 /* That one instance, and no other, serves a runtime folder: a lock on `DIR/instance` that the kernel gives
  * back when this process ends, however it ends (fcntl(2), F_SETLK: it also names the pid that has it). */
 
-/* Creates @runtime_dir (@mode) where it is missing and takes the lock, which lasts as long as the process.
+/* (So long as the kernel keeps threads of a process that was killed, which hang in a filesystem, it keeps the
+ * lock too. When it is proven that nothing of that process will run any more, see undead.h, its file is
+ * replaced.)
+ *
+ * Creates @runtime_dir (@mode) where it is missing and takes the lock, which lasts as long as the process.
  * @replace: an instance that has it is asked to stop (SIGTERM, which releases nothing) and waited for.
  * Returns the lock's descriptor, never to be closed: closing any descriptor of the file would give the lock
  * up. -1 with G_IO_ERROR_BUSY, naming the pid of the other; G_IO_ERROR_TIMED_OUT when it does not stop; or
