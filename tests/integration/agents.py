@@ -566,8 +566,21 @@ class Doctor(Case):
         git("commit", "--allow-empty", "-m", "first")
         git("worktree", "add", "--lock", "--reason", f"claude agent (pid {os.getpid()})", tree)
         self.assertEqual(self.doctor(tree), [])
-        git("worktree", "unlock", tree)
-        git("worktree", "lock", "--reason", f"claude agent (pid {dead.pid})", tree)
+
+        def relock(reason):
+            git("worktree", "unlock", tree)
+            git("worktree", "lock", "--reason", reason, tree)
+            # Before whoever has that number now was started.
+            os.utime(f"{place}/.git/worktrees/{os.path.basename(tree)}/locked", (1, 1))
+        with open("/proc/self/stat", encoding="utf-8") as file:
+            started = int(file.read().rpartition(")")[2].split()[19])
+        for reason, pid in ((f"claude agent (pid {os.getpid()})", os.getpid()),
+                            (f"claude agent x (pid {os.getpid()} start {started})", None),
+                            (f"claude agent x (pid {os.getpid()} start {started + 1})", os.getpid()),
+                            (f"claude agent (pid {dead.pid})", dead.pid)):
+            with self.subTest(reason):
+                relock(reason)
+                self.assertEqual([finding["pid"] for finding in self.doctor(tree)], [] if pid is None else [pid])
         for cwd in (place, tree):
             finding = self.only("worktree-lock", cwd)
             self.assertEqual((finding["directory"], finding["pid"]), (tree, dead.pid))
