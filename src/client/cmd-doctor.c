@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <glib/gi18n.h>
+#include <locale.h>
 #include <unistd.h>
 
 #include "client/command.h"
@@ -164,7 +165,7 @@ describe_lock_unknown (GVariant *finding)
   g_autofree char *where = path_text (finding, "directory");
 
   return g_strdup_printf (
-      /* Translators: the number of a lock, a directory, the number of a process */
+      /* Translators: the number of a lock, a directory, the number of a process; a command line follows */
       _ ("Lock %s on %s is kept because it cannot be told whether pid %d still works there. When "
          "you know that it does not:"),
       number, where, (int)agl_row_number (finding, "pid", 0));
@@ -184,7 +185,7 @@ describe_instances (GVariant *finding)
       g_string_append_printf (list, "%s%d (%s)", i > 0 ? ", " : "", (int)agl_row_number (instance, "pid", 0),
                               where);
     }
-  /* Translators: numbers of processes, with a directory each */
+  /* Translators: numbers of processes, with a directory each; a command line follows */
   return g_strdup_printf (_ ("Several services run, and none knows of the others' locks: pid %s. Keep one:"),
                           list->str);
 }
@@ -205,7 +206,7 @@ describe_set_aside (GVariant *finding)
   g_autofree char *file = path_text (finding, "file");
 
   return g_strdup_printf (
-      /* Translators: a file */
+      /* Translators: %s is a file; a command line follows */
       _ ("%s was set aside: it is no lock that the service could read. The log says why. Once it "
          "is of no more use:"),
       file);
@@ -335,6 +336,9 @@ doctor (const AglOptions *options, GError **error)
   self.where = where_options (&options->where);
   if (!find_service (&self, options, error))
     return 0;
+  /* What GLib and the C library say about a file is a fact of a finding: the same in every language. */
+  if (options->json)
+    setlocale (LC_MESSAGES, "C");
   catalog = agl_known_agents_load (self.scope);
   self.census = agl_census_take (catalog);
   agl_doctor_check_agents (&self);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <signal.h>
+#include <glib/gi18n.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -226,11 +227,13 @@ find_problem (const char *path)
   /* A link to /dev/null masks. */
   if (g_file_test (path, G_FILE_TEST_EXISTS) && !g_file_test (path, G_FILE_TEST_IS_REGULAR)
       && !g_file_test (path, G_FILE_TEST_IS_SYMLINK))
-    return g_strdup ("it is no regular file");
+    return g_strdup (_ ("it is no regular file"));
   if (!g_file_get_contents (path, &data, &n_bytes, &error))
     return g_strdup (error->message);
   if (n_bytes > MAX_CATALOGUE_FILE_BYTES)
-    return g_strdup_printf ("it is larger than %d bytes", MAX_CATALOGUE_FILE_BYTES);
+    return g_strdup_printf (
+        ngettext ("it is larger than %d byte", "it is larger than %d bytes", MAX_CATALOGUE_FILE_BYTES),
+        MAX_CATALOGUE_FILE_BYTES);
   return agl_agent_catalog_check (data, n_bytes, &error) ? NULL : g_strdup (error->message);
 }
 
