@@ -18,7 +18,10 @@
 
 /* When our own start of the service found another one already starting, its socket is there soon. */
 #define SETTLE_INTERVAL_USEC (20 * 1000)
-#define SETTLE_TRIES         100
+#define SETTLE_TRIES         25
+
+/* When it found the last one just stopping, nobody's is: then it starts once more. */
+#define START_TRIES 4
 
 typedef struct
 {
@@ -213,15 +216,10 @@ agl_service_session_bus_address (void)
   return g_strconcat ("unix:path=", escaped, NULL);
 }
 
+/* NULL without @error: nobody is there yet. */
 static AglService *
-start_and_connect (GError **error)
+settle (GError **error)
 {
-  g_autofree char *runtime_dir = agl_paths_runtime_dir (AGL_SCOPE_USER);
-  g_autoptr (GError) start_error = NULL;
-  gboolean started = agl_service_start (runtime_dir, &start_error);
-
-  /* Not started may mean that someone else's start was quicker: two commands at once both want the service,
-   * and one gets to run it. */
   for (guint i = 0; i < SETTLE_TRIES; i++)
     {
       g_autoptr (GError) local = NULL;
@@ -234,11 +232,38 @@ start_and_connect (GError **error)
           g_propagate_error (error, g_steal_pointer (&local));
           return NULL;
         }
-      if (!started && i >= SETTLE_TRIES / 2)
-        break;
       g_usleep (SETTLE_INTERVAL_USEC);
     }
-  if (!started)
+  return NULL;
+}
+
+/* Not started may mean that someone else's start was quicker (two commands at once both want the service, and
+ * one gets to run it), or that the last one has closed its socket and not yet ended. */
+static AglService *
+start_and_connect (GError **error)
+{
+  g_autofree char *runtime_dir = agl_paths_runtime_dir (AGL_SCOPE_USER);
+  g_autoptr (GError) start_error = NULL;
+
+  for (guint i = 0; i < START_TRIES; i++)
+    {
+      g_autoptr (GError) local = NULL;
+      AglService *self;
+
+      g_clear_error (&start_error);
+      (void)agl_service_start (runtime_dir, &start_error);
+      self = settle (&local);
+      if (self != NULL)
+        return self;
+      if (local != NULL)
+        {
+          g_propagate_error (error, g_steal_pointer (&local));
+          return NULL;
+        }
+      if (start_error == NULL)
+        break;
+    }
+  if (start_error != NULL)
     g_propagate_error (error, g_steal_pointer (&start_error));
   else
     g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,

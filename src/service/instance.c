@@ -13,6 +13,8 @@
 /* A clean stop takes milliseconds; a machine under load may need a while longer. */
 #define STOP_TIMEOUT_MSEC 10000
 
+#define INSTANCE_FILE "instance"
+
 static int
 fail (GError **error, const char *path, const char *what)
 {
@@ -32,25 +34,24 @@ open_folder (const char *path, mode_t mode, GError **error)
   int fd;
 
   if (g_mkdir_with_parents (path, mode) < 0)
-    return fail (error, path, "Cannot make the runtime folder");
+    return fail (error, path, "Cannot make the folder");
   fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0)
-    return fail (error, path, "Cannot open the runtime folder");
+    return fail (error, path, "Cannot open the folder");
   /* The umask has taken away what others need to get at the socket. One that was there is as it is meant. */
   if (is_new && fchmod (fd, mode) < 0)
     {
-      fail (error, path, "Cannot set the mode of the runtime folder");
+      fail (error, path, "Cannot set the mode of the folder");
       close (fd);
       return -1;
     }
   if (fstat (fd, &st) == 0 && st.st_uid == geteuid () && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
     return fd;
   close (fd);
-  g_set_error (
-      error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
-      "The runtime folder \"%s\" is not this user's alone; it must be owned by user %u and writable for "
-      "nobody else",
-      path, (guint)geteuid ());
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
+               "The folder \"%s\" is not this user's alone; it must be owned by user %u and writable for "
+               "nobody else",
+               path, (guint)geteuid ());
   return -1;
 }
 
@@ -74,23 +75,22 @@ get_owner (int fd)
 }
 
 static int
-refuse (GError **error, const char *runtime_dir, pid_t owner)
+refuse (GError **error, const char *path, const char *option, pid_t owner)
 {
   if (owner > 0)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
                  "Another agentctl-locksd (pid %d) serves \"%s\"; stop it, or start with --replace",
-                 (int)owner, runtime_dir);
+                 (int)owner, path);
   else
-    g_set_error (
-        error, G_IO_ERROR, G_IO_ERROR_BUSY,
-        "Another agentctl-locksd, in another PID namespace, serves \"%s\"; use another --runtime-dir",
-        runtime_dir);
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
+                 "Another agentctl-locksd, in another PID namespace, serves \"%s\"; use another %s", path,
+                 option);
   return -1;
 }
 
 /* The number may be another process's by the time it is opened: the lock is asked once more. */
 static gboolean
-stop_owner (int fd, pid_t owner, const char *runtime_dir, GError **error)
+stop_owner (int fd, pid_t owner, const char *path, GError **error)
 {
   int pidfd = (int)syscall (SYS_pidfd_open, owner, 0);
   struct pollfd dead = { .fd = pidfd, .events = POLLIN };
@@ -104,7 +104,9 @@ stop_owner (int fd, pid_t owner, const char *runtime_dir, GError **error)
         ready = poll (&dead, 1, STOP_TIMEOUT_MSEC);
       else if (errno != ESRCH)
         {
-          fail (error, runtime_dir, "Cannot stop the instance that serves");
+          g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
+                       "Cannot stop the agentctl-locksd (pid %d) that serves \"%s\": %s", (int)owner, path,
+                       g_strerror (errno));
           close (pidfd);
           return FALSE;
         }
@@ -113,21 +115,22 @@ stop_owner (int fd, pid_t owner, const char *runtime_dir, GError **error)
   if (ready != 0)
     return TRUE;
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-               "The agentctl-locksd (pid %d) that serves \"%s\" does not stop", (int)owner, runtime_dir);
+               "The agentctl-locksd (pid %d) that serves \"%s\" does not stop", (int)owner, path);
   return FALSE;
 }
 
 int
-agl_instance_claim (const char *runtime_dir, mode_t mode, gboolean replace, GError **error)
+agl_instance_claim (const char *path, mode_t mode, const char *option, gboolean replace, GError **error)
 {
-  int folder = open_folder (runtime_dir, mode, error);
+  g_autofree char *file = g_build_filename (path, INSTANCE_FILE, NULL);
+  int folder = open_folder (path, mode, error);
   int fd;
 
   if (folder < 0)
     return -1;
-  fd = openat (folder, "instance", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  fd = openat (folder, INSTANCE_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0)
-    fail (error, runtime_dir, "Cannot make the instance file in");
+    fail (error, file, "Cannot make");
   close (folder);
   if (fd < 0)
     return -1;
@@ -138,7 +141,7 @@ agl_instance_claim (const char *runtime_dir, mode_t mode, gboolean replace, GErr
 
       if (!is_taken)
         {
-          fail (error, runtime_dir, "Cannot lock the instance file in");
+          fail (error, file, "Cannot lock");
           close (fd);
           return -1;
         }
@@ -147,9 +150,9 @@ agl_instance_claim (const char *runtime_dir, mode_t mode, gboolean replace, GErr
       if (owner < 0 || !replace)
         {
           close (fd);
-          return refuse (error, runtime_dir, owner);
+          return refuse (error, path, option, owner);
         }
-      if (!stop_owner (fd, owner, runtime_dir, error))
+      if (!stop_owner (fd, owner, path, error))
         {
           close (fd);
           return -1;
