@@ -331,6 +331,14 @@ class Explain(Case):
         self.assertIn("no known agent", text)
         self.assertIn(f"lock {lock}", text)
 
+    def test_one_whose_first_thread_has_ended(self):
+        place = self.directory()
+        agent = self.agent(place, program=self.program("claude", TEST_AGENT), arguments=["--leaderless"])
+        until(lambda: agent.state() == "Z", "the end of its first thread")
+        facts, text = self.explain(agent.pid)
+        self.assertEqual((facts["pid"], facts["agent"], facts["cwd"]), (agent.pid, "claude", place))
+        self.assertIn(place, text)
+
     def test_the_family(self):
         place = self.directory()
         wrapper = self.launch("node", self.codex_npm(), cwd=place)
