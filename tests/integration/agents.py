@@ -330,6 +330,11 @@ class Explain(Case):
         self.assertEqual([(other["id"], other["pid"]) for other in facts["beside"]], [(lock, holder.pid)])
         self.assertIn("no known agent", text)
         self.assertIn(f"lock {lock}", text)
+        # What covers everything below is there too; what is above and does not is not.
+        covering = self.me.acquire(self.service.root, manual=True, subtree=True, conflict="join")
+        self.me.acquire(os.path.dirname(place), manual=True, conflict="join")
+        facts, text = self.explain(process.pid)
+        self.assertEqual([other["id"] for other in facts["beside"]], [lock, covering])
 
     def test_one_whose_first_thread_has_ended(self):
         place = self.directory()
@@ -473,15 +478,44 @@ class Doctor(Case):
         self.paste(self.only("holder-outside"))
         self.assertEqual((self.me.wait_released(lock, "forced").pid, self.doctor()), (agent.pid, []))
 
+    def test_another_users_agent(self):
+        """The service of a user is about that user's."""
+        if os.geteuid() != 0:
+            return  # nobody else to be
+        place = self.directory()
+        process = subprocess.Popen([self.program("claude")], cwd=place, stdin=subprocess.DEVNULL, user=65534, group=65534,
+                                   extra_groups=[], preexec_fn=harness._die_with_parent)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.seen(place, process.pid)
+        self.assertEqual(self.doctor(), [])
+
+    @staticmethod
+    def leave(agent, place):
+        """Has the agent start something by way of a shell that ends. Its pid."""
+        with open(f"{place}/start", "w", encoding="ascii") as file:
+            file.write("sleep 1000 & echo $! > pid; exit")
+        agent.spawn("setsid sh -c 'sh start >/dev/null 2>&1'")
+        with open(f"{place}/pid", encoding="ascii") as file:
+            return int(file.read())
+
+    def test_who_may_have_started_it_lives(self):
+        place = self.directory()
+        claude = self.talking("claude", place)
+        left = self.leave(claude, place)
+        self.only("agent-without-lock", place)
+        claude.die()
+        until(lambda: not self.works(claude.pid), "its end")
+        self.only("leftover-process", place)
+        # Who holds something, the directory above say, is nobody's remains.
+        self.me.acquire(os.path.dirname(place), pid=left)
+        self.assertEqual(self.doctor(place), [])
+        os.kill(left, 9)
+
     def test_what_a_dead_holder_left(self):
         place = self.directory()
         agent, lock = self.holder(place)
-        shell = "sleep 1000 & echo $! > pid; exit"
-        with open(f"{place}/start", "w", encoding="ascii") as file:
-            file.write(shell)
-        agent.spawn("setsid sh -c 'sh start >/dev/null 2>&1'")
-        with open(f"{place}/pid", encoding="ascii") as file:
-            left = int(file.read())
+        left = self.leave(agent, place)
         # While its holder lives it may be the holder's.
         self.assertEqual(self.doctor(place), [])
         agent.die()
