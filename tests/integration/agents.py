@@ -92,6 +92,29 @@ class InTheWay(Case):
         self.refused("Held", self.agent(place).acquire, place, detect_agents=True)
         self.holder(place)
 
+    def test_the_users_catalogue_goes_before_the_shipped_one(self):
+        place = self.directory()
+        claude, mine = self.claude(place), self.launch(self.program("mine"), cwd=place)
+        self.seen(place, claude.pid)
+        folder = f"{self.service.environment['XDG_CONFIG_HOME']}/agentctl-locks/agents.d"
+        os.makedirs(folder)
+
+        def read_again(*expected):
+            self.service.process.send_signal(1)  # SIGHUP
+            until(lambda: sorted((b["pid"], b["agent"]) for b in self.me.check(place)[1]) == sorted(expected),
+                  "the new catalogue")
+        # Another rule under the same name; a file of its own; none at all.
+        with open(f"{folder}/claude.conf", "w", encoding="ascii") as file:
+            file.write("[Agent]\nCommand=no-such-name;\n")
+        with open(f"{folder}/mine.conf", "w", encoding="ascii") as file:
+            file.write("[Agent]\nCommand=mine;\n")
+        read_again((mine.pid, "mine"))
+        os.unlink(f"{folder}/claude.conf")
+        read_again((mine.pid, "mine"), (claude.pid, "claude"))
+        os.symlink("/dev/null", f"{folder}/claude.conf")
+        os.unlink(f"{folder}/mine.conf")
+        read_again()
+
     def test_a_wait_ends_with_its_death(self):
         place = self.directory()
         claude = self.claude(place)
