@@ -464,6 +464,17 @@ class Doctor(Case):
         second.stop()
         self.assertEqual(self.doctor(), [])
 
+    def test_a_second_service_with_folders_of_its_environment(self):
+        second = harness.Service(bus=False)
+        self.addCleanup(second.cleanup)
+        second.runtime = f"{second.root}/xdg/agentctl-locks"
+        second.environment["AGENTCTL_LOCKS_AGENTS_DIR"] = self.service.environment["AGENTCTL_LOCKS_AGENTS_DIR"]
+        second.process = second.launch(command=[second.program("src/service/agentctl-locksd"), "--user", "--no-bus"])
+        second.wait_ready()
+        self.assertEqual({one["runtime-dir"] for one in self.only("several-instances")["instances"]},
+                         {self.service.runtime, second.runtime})
+        second.stop()
+
     def test_a_broken_catalogue_file(self):
         folder = f"{self.service.root}/home/config/agentctl-locks/agents.d"
         os.makedirs(folder)
