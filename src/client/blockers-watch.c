@@ -15,6 +15,7 @@ struct _AglBlockersWatch
   GCancellable *cancellable;
   gboolean asking;
   gboolean outdated; /* something changed while we asked */
+  guint n_outdated;  /* answers in a row that were, and were not told */
   guint timer;
   guint signals;
   guint owner_signals;
@@ -62,11 +63,15 @@ static void
 tell (AglBlockersWatch *self, gboolean is_free, GVariant *blockers)
 {
   self->asking = FALSE;
-  if (self->outdated)
+  if (self->outdated && ++self->n_outdated <= AGL_MAX_OUTDATED)
     {
       ask (self);
       return;
     }
+  self->n_outdated = 0;
+  /* First: the one who is told may free us. */
+  if (self->outdated)
+    ask (self);
   if (has_unregistered (blockers) && self->timer == 0)
     self->timer = g_timeout_add_seconds (UNREGISTERED_INTERVAL_SEC, on_timer, self);
   self->func (is_free, blockers, NULL, self->user_data);

@@ -22,6 +22,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglService, agl_service_free)
 /* Answers to calls that do not wait come at once; a service that takes longer than this is stuck. */
 #define AGL_CALL_TIMEOUT_MSEC 25000
 
+/* An answer that something has changed since is asked for anew, but not for ever: under a stream of changes,
+ * so many times in a row, and then it is better than none. */
+#define AGL_MAX_OUTDATED 8
+
 /* With a person to ask, polkit's question included. */
 #define AGL_INTERACTIVE_TIMEOUT_MSEC (5 * 60 * 1000)
 

@@ -14,6 +14,7 @@ struct _AglStatusWatch
   guint signals, properties, owner;
   gboolean asking;
   gboolean outdated; /* something changed while we asked */
+  guint n_outdated;  /* answers in a row that were, and were not told */
   GVariant *locks;   /* the answer's first half */
 };
 
@@ -62,12 +63,17 @@ on_counted (GObject *source, GAsyncResult *result, gpointer user_data)
     return;
   g_variant_get (reply, "(v)", &value);
   self->asking = FALSE;
+  if (self->outdated && ++self->n_outdated <= AGL_MAX_OUTDATED)
+    {
+      ask (self);
+      return;
+    }
+  self->n_outdated = 0;
+  self->func (self->locks,
+              g_variant_is_of_type (value, G_VARIANT_TYPE_UINT32) ? g_variant_get_uint32 (value) : 0,
+              self->user_data);
   if (self->outdated)
     ask (self);
-  else
-    self->func (self->locks,
-                g_variant_is_of_type (value, G_VARIANT_TYPE_UINT32) ? g_variant_get_uint32 (value) : 0,
-                self->user_data);
 }
 
 static void
