@@ -22,10 +22,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglService, agl_service_free)
 /* Answers to calls that do not wait come at once; a service that takes longer than this is stuck. */
 #define AGL_CALL_TIMEOUT_MSEC 25000
 
-/* An answer that something has changed since is asked for anew, but not for ever: under a stream of changes,
- * so many times in a row, and then it is better than none. */
-#define AGL_MAX_OUTDATED 8
-
 /* With a person to ask, polkit's question included. */
 #define AGL_INTERACTIVE_TIMEOUT_MSEC (5 * 60 * 1000)
 
@@ -70,10 +66,6 @@ GVariant *agl_service_get_properties (AglService *self, GError **error);
 
 /* The types that the methods reply with. */
 const GVariantType *agl_service_reply_type (const char *method);
-
-/* All signals of the interface, in the default main context. On the connection's messages this takes effect
- * before any later call. Returns the id for g_dbus_connection_signal_unsubscribe. */
-guint agl_service_subscribe (AglService *self, GDBusSignalCallback callback, gpointer user_data);
 
 /* A property that is a string; NULL when that is not answered soon. Caller frees. */
 char *agl_service_ask_property (AglService *self, const char *name);
