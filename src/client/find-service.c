@@ -194,6 +194,16 @@ system_bus_may_know (void)
   return FALSE;
 }
 
+/* Whether the search ends here: @self is found, or @local is an error that finding another one would hide. */
+static gboolean
+is_over (const AglService *self, GError **local, GError **error)
+{
+  if (*local == NULL)
+    return self != NULL;
+  g_propagate_error (error, g_steal_pointer (local));
+  return TRUE;
+}
+
 /* NULL without @error: this machine has none. */
 static AglService *
 try_system (gboolean with_bus, GError **error)
@@ -202,13 +212,8 @@ try_system (gboolean with_bus, GError **error)
   g_autofree char *address = NULL;
   AglService *self = try_direct (AGL_SCOPE_SYSTEM, &local);
 
-  if (self != NULL)
+  if (is_over (self, &local, error))
     return self;
-  if (local != NULL)
-    {
-      g_propagate_error (error, g_steal_pointer (&local));
-      return NULL;
-    }
   if (!with_bus)
     return NULL;
   address = g_dbus_address_get_for_bus_sync (G_BUS_TYPE_SYSTEM, NULL, NULL);
@@ -298,13 +303,8 @@ find_user (gboolean may_start, GError **error)
   g_autoptr (GError) local = NULL;
   AglService *self = try_direct (AGL_SCOPE_USER, &local);
 
-  if (self != NULL)
+  if (is_over (self, &local, error))
     return self;
-  if (local != NULL)
-    {
-      g_propagate_error (error, g_steal_pointer (&local));
-      return NULL;
-    }
   bus = agl_service_session_bus_address ();
   self = bus == NULL ? NULL : try_bus (bus);
   if (self != NULL)
@@ -352,13 +352,8 @@ agl_service_find (const AglWhere *where, gboolean may_start, GError **error)
   if (where->user)
     return find_user (may_start, error);
   self = try_system (where->system || system_bus_may_know (), &local);
-  if (self != NULL)
+  if (is_over (self, &local, error))
     return self;
-  if (local != NULL)
-    {
-      g_propagate_error (error, g_steal_pointer (&local));
-      return NULL;
-    }
   if (!where->system)
     return find_user (may_start, error);
   g_set_error_literal (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,
