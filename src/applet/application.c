@@ -122,15 +122,27 @@ agl_application_handle_local_options (GApplication *application, GVariantDict *o
 
 /* --- GApplication --- */
 
+static const struct
+{
+  const char *action;
+  const char *keys[2];
+} accelerators[] = {
+  { "app.quit", { "<Control>q" } },
+  { "win.claim", { "<Control>n" } },
+  { "win.search", { "<Control>f" } },
+  { "window.close", { "<Control>w" } },
+};
+
 static void
 agl_application_startup (GApplication *application)
 {
   AglApplication *self = AGL_APPLICATION (application);
-  static const char *const quit_keys[] = { "<primary>q", NULL };
 
   G_APPLICATION_CLASS (agl_application_parent_class)->startup (application);
   g_action_map_add_action_entries (G_ACTION_MAP (self), actions, G_N_ELEMENTS (actions), self);
-  gtk_application_set_accels_for_action (GTK_APPLICATION (self), "app.quit", quit_keys);
+  for (gsize i = 0; i < G_N_ELEMENTS (accelerators); i++)
+    gtk_application_set_accels_for_action (GTK_APPLICATION (self), accelerators[i].action,
+                                           accelerators[i].keys);
   self->model = agl_lock_model_new ();
   self->link = agl_service_link_new (&self->where, self->model);
   agl_service_link_open (self->link);
