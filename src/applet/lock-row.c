@@ -64,7 +64,6 @@ name_line (AglLockRow *self, const char *text)
 {
   GtkWidget *line = gtk_widget_get_parent (GTK_WIDGET (self));
 
-  gtk_accessible_update_property (GTK_ACCESSIBLE (self), GTK_ACCESSIBLE_PROPERTY_LABEL, text, -1);
   if (line != NULL)
     gtk_accessible_update_property (GTK_ACCESSIBLE (line), GTK_ACCESSIBLE_PROPERTY_LABEL, text, -1);
 }
@@ -81,6 +80,17 @@ agl_lock_row_tell_age (AglLockRow *self, gint64 now_usec)
 }
 
 static void
+set_class (GtkWidget *widget, const char *name, gboolean has)
+{
+  if (widget == NULL)
+    return;
+  if (has)
+    gtk_widget_add_css_class (widget, name);
+  else
+    gtk_widget_remove_css_class (widget, name);
+}
+
+static void
 show_lock (AglLockRow *self, AglLockEntry *lock)
 {
   gint64 now_usec = g_get_real_time ();
@@ -90,10 +100,7 @@ show_lock (AglLockRow *self, AglLockEntry *lock)
   gboolean worrying = agl_lock_entry_is_outside (lock) || agl_lock_entry_is_unknown (lock);
 
   gtk_image_set_from_icon_name (self->icon, icon_name (lock));
-  if (worrying)
-    gtk_widget_add_css_class (GTK_WIDGET (self->icon), "warning");
-  else
-    gtk_widget_remove_css_class (GTK_WIDGET (self->icon), "warning");
+  set_class (GTK_WIDGET (self->icon), "warning", worrying);
   gtk_label_set_text (self->directory, directory);
   gtk_widget_set_tooltip_text (GTK_WIDGET (self->directory), directory);
   say (self->holder, agl_words_holder (lock));
@@ -137,6 +144,7 @@ agl_lock_row_set_item (AglLockRow *self, GObject *item)
   if (self->item != NULL)
     g_clear_signal_handler (&self->changed, self->item);
   g_set_object (&self->item, item);
+  set_class (gtk_widget_get_parent (GTK_WIDGET (self)), "lock-card", AGL_IS_LOCK_ENTRY (item));
   gtk_widget_set_visible (self->content, AGL_IS_LOCK_ENTRY (item));
   gtk_widget_set_visible (self->heading, AGL_IS_LOCK_GROUP (item));
   if (AGL_IS_LOCK_ENTRY (item))

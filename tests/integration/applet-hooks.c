@@ -3,17 +3,24 @@
  *
  *   app.test-picture (s file)   the window on top, drawn into a PNG file
  *   app.test-rows (s file)      what the list shows, a line each: "ID DIRECTORY" or "# REPOSITORY"
+ *   app.test-state (s file)     what a person sees, as JSON
+ *   app.test-press (s label)    presses a button of the window on top
+ *   app.test-type ((ss))        title and text: types into a field of the window on top
+ *   app.test-choose ((su))      title and position: chooses in a field of the window on top
  *   app.test-direction (b rtl)  right to left
  *   app.test-size ((ii) size)   of the window
  *   app.test-menu (t id)        opens the menu of a lock
  *   app.test-frames (s file)    since the last time: for each frame when it was drawn, in µs, a line each */
 #include <glib/gi18n.h>
 #include <glib/gstdio.h>
+#include <json-glib/json-glib.h>
 #include <locale.h>
+#include <string.h>
 
 #include "applet/application.h"
 #include "applet/lock-groups.h"
 #include "applet/lock-list.h"
+#include "applet/window.h"
 #include "common/error.h"
 #include "config.h"
 
@@ -123,6 +130,181 @@ on_rows (GSimpleAction *action, GVariant *parameter, gpointer user_data)
   write_file (g_variant_get_string (parameter, NULL), text);
 }
 
+/* --- texts --- */
+
+typedef gboolean (*Visit) (GtkWidget *widget, gpointer user_data);
+
+/* Every widget that is on the screen, until @visit says TRUE. */
+static gboolean
+visit_all (GtkWidget *root, Visit visit, gpointer user_data)
+{
+  if (!gtk_widget_get_mapped (root))
+    return FALSE;
+  if (visit (root, user_data))
+    return TRUE;
+  for (GtkWidget *child = gtk_widget_get_first_child (root); child != NULL;
+       child = gtk_widget_get_next_sibling (child))
+    if (visit_all (child, visit, user_data))
+      return TRUE;
+  return FALSE;
+}
+
+static void
+add_text (JsonBuilder *json, const char *name, const char *text)
+{
+  json_builder_set_member_name (json, name);
+  json_builder_add_string_value (json, text);
+}
+
+static gboolean
+add_row (GtkWidget *widget, gpointer user_data)
+{
+  static const char *const labels[] = {
+    "directory", "age", "holder", "mode", "waiters", "warning", "trouble"
+  };
+  JsonBuilder *json = user_data;
+  AglLockEntry *lock = AGL_IS_LOCK_ROW (widget) ? agl_lock_row_get_entry (AGL_LOCK_ROW (widget)) : NULL;
+
+  if (lock == NULL)
+    return FALSE;
+  json_builder_begin_object (json);
+  json_builder_set_member_name (json, "id");
+  json_builder_add_int_value (json, (gint64)agl_lock_entry_get_id (lock));
+  add_text (json, "icon",
+            gtk_image_get_icon_name (
+                GTK_IMAGE (gtk_widget_get_template_child (widget, AGL_TYPE_LOCK_ROW, "icon"))));
+  for (gsize i = 0; i < G_N_ELEMENTS (labels); i++)
+    {
+      GObject *label = gtk_widget_get_template_child (widget, AGL_TYPE_LOCK_ROW, labels[i]);
+
+      add_text (json, labels[i],
+                gtk_widget_get_mapped (GTK_WIDGET (label)) ? gtk_label_get_text (GTK_LABEL (label)) : "");
+    }
+  json_builder_end_object (json);
+  return FALSE;
+}
+
+static gboolean
+add_label (GtkWidget *widget, gpointer user_data)
+{
+  if (GTK_IS_LABEL (widget))
+    json_builder_add_string_value (user_data, gtk_label_get_text (GTK_LABEL (widget)));
+  return FALSE;
+}
+
+static gboolean
+is_focused (GtkWidget *widget, gpointer user_data)
+{
+  if (AGL_IS_LOCK_ROW (widget) && gtk_widget_has_focus (gtk_widget_get_parent (widget)))
+    *(AglLockEntry **)user_data = agl_lock_row_get_entry (AGL_LOCK_ROW (widget));
+  return FALSE;
+}
+
+static void
+on_state (GSimpleAction *action, GVariant *parameter, gpointer user_data)
+{
+  GtkWidget *window = GTK_WIDGET (gtk_application_get_active_window (user_data));
+  GtkWidget *top = GTK_WIDGET (top_window (user_data));
+  GObject *pages = gtk_widget_get_template_child (window, AGL_TYPE_WINDOW, "pages");
+  GObject *banner = gtk_widget_get_template_child (window, AGL_TYPE_WINDOW, "banner");
+  GObject *label = gtk_widget_get_template_child (window, AGL_TYPE_WINDOW, "banner_label");
+  g_autoptr (JsonBuilder) json = json_builder_new ();
+  g_autoptr (JsonNode) node = NULL;
+  g_autofree char *text = NULL;
+  AglLockEntry *focused = NULL;
+
+  json_builder_begin_object (json);
+  add_text (json, "page", gtk_stack_get_visible_child_name (GTK_STACK (pages)));
+  add_text (json, "banner",
+            gtk_revealer_get_reveal_child (GTK_REVEALER (banner)) ? gtk_label_get_text (GTK_LABEL (label))
+                                                                  : "");
+  json_builder_set_member_name (json, "rows");
+  json_builder_begin_array (json);
+  visit_all (window, add_row, json);
+  json_builder_end_array (json);
+  json_builder_set_member_name (json, "texts");
+  json_builder_begin_array (json);
+  visit_all (window, add_label, json);
+  json_builder_end_array (json);
+  json_builder_set_member_name (json, "dialog");
+  json_builder_begin_array (json);
+  if (top != window)
+    visit_all (top, add_label, json);
+  json_builder_end_array (json);
+  visit_all (window, is_focused, &focused);
+  json_builder_set_member_name (json, "focused");
+  json_builder_add_int_value (json, focused == NULL ? 0 : (gint64)agl_lock_entry_get_id (focused));
+  json_builder_end_object (json);
+  node = json_builder_get_root (json);
+  text = json_to_string (node, FALSE);
+  write_file (g_variant_get_string (parameter, NULL), g_string_new (text));
+}
+
+static gboolean
+press_if (GtkWidget *widget, gpointer label)
+{
+  g_auto (GStrv) parts = NULL;
+  g_autofree char *shown = NULL;
+
+  if (!GTK_IS_BUTTON (widget) || gtk_button_get_label (GTK_BUTTON (widget)) == NULL)
+    return FALSE;
+  parts = g_strsplit (gtk_button_get_label (GTK_BUTTON (widget)), "_", -1);
+  shown = g_strjoinv ("", parts);
+  if (!g_str_equal (shown, label) || !gtk_widget_is_sensitive (widget))
+    return FALSE;
+  g_signal_emit_by_name (widget, "clicked");
+  return TRUE;
+}
+
+static void
+on_press (GSimpleAction *action, GVariant *parameter, gpointer user_data)
+{
+  const char *label = g_variant_get_string (parameter, NULL);
+
+  if (!visit_all (GTK_WIDGET (top_window (user_data)), press_if, (gpointer)label))
+    g_error ("there is no button “%s” to press", label);
+}
+
+typedef struct
+{
+  const char *title;
+  GtkWidget *field;
+} Search;
+
+static gboolean
+is_titled (GtkWidget *widget, gpointer user_data)
+{
+  Search *search = user_data;
+
+  if (!ADW_IS_PREFERENCES_ROW (widget)
+      || !g_str_equal (adw_preferences_row_get_title (ADW_PREFERENCES_ROW (widget)), search->title))
+    return FALSE;
+  search->field = widget;
+  return TRUE;
+}
+
+static void
+on_type (GSimpleAction *action, GVariant *parameter, gpointer user_data)
+{
+  Search search = { NULL };
+  const char *text;
+
+  g_variant_get (parameter, "(&s&s)", &search.title, &text);
+  visit_all (GTK_WIDGET (top_window (user_data)), is_titled, &search);
+  gtk_editable_set_text (GTK_EDITABLE (search.field), text);
+}
+
+static void
+on_choose (GSimpleAction *action, GVariant *parameter, gpointer user_data)
+{
+  Search search = { NULL };
+  guint position;
+
+  g_variant_get (parameter, "(&su)", &search.title, &position);
+  visit_all (GTK_WIDGET (top_window (user_data)), is_titled, &search);
+  adw_combo_row_set_selected (ADW_COMBO_ROW (search.field), position);
+}
+
 static gboolean
 open_menu_of (GtkWidget *root, guint64 id)
 {
@@ -177,8 +359,11 @@ on_frames (GSimpleAction *action, GVariant *parameter, gpointer user_data)
 }
 
 static const GActionEntry hooks[] = {
-  { "test-picture", on_picture, "s" }, { "test-rows", on_rows, "s" }, { "test-direction", on_direction, "b" },
-  { "test-size", on_size, "(ii)" },    { "test-menu", on_menu, "t" }, { "test-frames", on_frames, "s" },
+  { "test-state", on_state, "s" },         { "test-press", on_press, "s" },
+  { "test-type", on_type, "(ss)" },        { "test-choose", on_choose, "(su)" },
+  { "test-picture", on_picture, "s" },     { "test-rows", on_rows, "s" },
+  { "test-direction", on_direction, "b" }, { "test-size", on_size, "(ii)" },
+  { "test-menu", on_menu, "t" },           { "test-frames", on_frames, "s" },
 };
 
 int
