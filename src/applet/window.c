@@ -56,18 +56,6 @@ agl_window_say (AglWindow *self, const char *text)
   adw_toast_overlay_add_toast (self->toasts, toast);
 }
 
-void
-agl_window_show_lock (AglWindow *self, guint64 id)
-{
-  g_return_if_fail (AGL_IS_WINDOW (self));
-
-  if (agl_lock_list_show_lock (self->list, id))
-    return;
-  /* The search may hide it. */
-  gtk_search_bar_set_search_mode (self->search_bar, FALSE);
-  agl_lock_list_show_lock (self->list, id);
-}
-
 /* --- how things stand --- */
 
 static const char *
@@ -159,6 +147,20 @@ static void
 on_search_activate (AglWindow *self)
 {
   agl_lock_list_take_focus (self->list);
+}
+
+void
+agl_window_show_lock (AglWindow *self, guint64 id)
+{
+  g_return_if_fail (AGL_IS_WINDOW (self));
+
+  if (agl_lock_list_show_lock (self->list, id))
+    return;
+  /* The search may hide it. */
+  gtk_search_bar_set_search_mode (self->search_bar, FALSE);
+  gtk_editable_set_text (GTK_EDITABLE (self->search_entry), "");
+  on_search_changed (self);
+  agl_lock_list_show_lock (self->list, id);
 }
 
 /* --- actions --- */
@@ -275,6 +277,7 @@ static void
 agl_window_init (AglWindow *self)
 {
   gtk_widget_init_template (GTK_WIDGET (self));
+  gtk_search_bar_connect_entry (self->search_bar, GTK_EDITABLE (self->search_entry));
   g_action_map_add_action_entries (G_ACTION_MAP (self), entries, G_N_ELEMENTS (entries), self);
   agl_lock_actions_add (self);
 }

@@ -2,10 +2,13 @@
 /* The applet as it is, and a few actions more through which a test sees what a person would:
  *
  *   app.test-picture (s file)   the window on top, drawn into a PNG file
+ *   app.test-idle (s file)      answers when nothing moves any more
  *   app.test-rows (s file)      what the list shows, a line each: "ID DIRECTORY" or "# REPOSITORY"
  *   app.test-state (s file)     what a person sees, as JSON
  *   app.test-press (s label)    presses a button of the window on top
  *   app.test-type ((ss))        title and text: types into a field of the window on top
+ *   app.test-search (s text)    searches the list
+ *   app.test-clipboard (s file) what was copied
  *   app.test-choose ((su))      title and position: chooses in a field of the window on top
  *   app.test-direction (b rtl)  right to left
  *   app.test-size ((ii) size)   of the window
@@ -88,6 +91,65 @@ on_picture (GSimpleAction *action, GVariant *parameter, gpointer user_data)
                                          &GRAPHENE_RECT_INIT (0, 0, (float)width, (float)height));
   if (!gdk_texture_save_to_png (texture, part) || g_rename (part, g_variant_get_string (parameter, NULL)) < 0)
     g_error ("cannot save a picture");
+}
+
+/* So many frames that all look the same mean that nothing moves. */
+#define N_QUIET_FRAMES 8
+
+typedef struct
+{
+  char *path;
+  guint n_quiet;
+  GBytes *last; /* what was drawn */
+} Idle;
+
+static void
+idle_free (gpointer data)
+{
+  Idle *idle = data;
+
+  g_clear_pointer (&idle->last, g_bytes_unref);
+  g_free (idle->path);
+  g_free (idle);
+}
+
+static GBytes *
+picture_of (GtkWidget *window)
+{
+  g_autoptr (GdkPaintable) paintable = gtk_widget_paintable_new (window);
+  GtkSnapshot *snapshot = gtk_snapshot_new ();
+  g_autoptr (GskRenderNode) node = NULL;
+
+  gdk_paintable_snapshot (paintable, snapshot, gtk_widget_get_width (window), gtk_widget_get_height (window));
+  node = gtk_snapshot_free_to_node (snapshot);
+  return node == NULL ? NULL : gsk_render_node_serialize (node);
+}
+
+static gboolean
+on_frame (GtkWidget *window, GdkFrameClock *clock, gpointer user_data)
+{
+  Idle *idle = user_data;
+  g_autoptr (GBytes) now = picture_of (window);
+
+  if (idle->last != NULL && now != NULL && g_bytes_equal (idle->last, now))
+    idle->n_quiet++;
+  else
+    idle->n_quiet = 0;
+  g_clear_pointer (&idle->last, g_bytes_unref);
+  idle->last = g_steal_pointer (&now);
+  if (idle->n_quiet < N_QUIET_FRAMES)
+    return G_SOURCE_CONTINUE;
+  write_file (idle->path, g_string_new (""));
+  return G_SOURCE_REMOVE;
+}
+
+static void
+on_idle (GSimpleAction *action, GVariant *parameter, gpointer user_data)
+{
+  Idle *idle = g_new0 (Idle, 1);
+
+  idle->path = g_variant_dup_string (parameter, NULL);
+  gtk_widget_add_tick_callback (GTK_WIDGET (top_window (user_data)), on_frame, idle, idle_free);
 }
 
 static void
@@ -305,6 +367,35 @@ on_choose (GSimpleAction *action, GVariant *parameter, gpointer user_data)
   adw_combo_row_set_selected (ADW_COMBO_ROW (search.field), position);
 }
 
+static void
+on_search (GSimpleAction *action, GVariant *parameter, gpointer user_data)
+{
+  GtkWidget *window = GTK_WIDGET (gtk_application_get_active_window (user_data));
+  GObject *bar = gtk_widget_get_template_child (window, AGL_TYPE_WINDOW, "search_bar");
+  GObject *entry = gtk_widget_get_template_child (window, AGL_TYPE_WINDOW, "search_entry");
+
+  gtk_search_bar_set_search_mode (GTK_SEARCH_BAR (bar), TRUE);
+  gtk_editable_set_text (GTK_EDITABLE (entry), g_variant_get_string (parameter, NULL));
+}
+
+static void
+on_clipboard_read (GObject *source, GAsyncResult *result, gpointer path)
+{
+  g_autofree char *text = gdk_clipboard_read_text_finish (GDK_CLIPBOARD (source), result, NULL);
+
+  write_file (path, g_string_new (text));
+  g_free (path);
+}
+
+static void
+on_clipboard (GSimpleAction *action, GVariant *parameter, gpointer user_data)
+{
+  GtkWidget *window = GTK_WIDGET (gtk_application_get_active_window (user_data));
+
+  gdk_clipboard_read_text_async (gtk_widget_get_clipboard (window), NULL, on_clipboard_read,
+                                 g_variant_dup_string (parameter, NULL));
+}
+
 static gboolean
 open_menu_of (GtkWidget *root, guint64 id)
 {
@@ -358,12 +449,16 @@ on_frames (GSimpleAction *action, GVariant *parameter, gpointer user_data)
   frames = g_string_new (NULL);
 }
 
+/* --- all --- */
+
 static const GActionEntry hooks[] = {
-  { "test-state", on_state, "s" },         { "test-press", on_press, "s" },
-  { "test-type", on_type, "(ss)" },        { "test-choose", on_choose, "(su)" },
-  { "test-picture", on_picture, "s" },     { "test-rows", on_rows, "s" },
-  { "test-direction", on_direction, "b" }, { "test-size", on_size, "(ii)" },
-  { "test-menu", on_menu, "t" },           { "test-frames", on_frames, "s" },
+  { "test-idle", on_idle, "s" },           { "test-search", on_search, "s" },
+  { "test-clipboard", on_clipboard, "s" }, { "test-state", on_state, "s" },
+  { "test-press", on_press, "s" },         { "test-type", on_type, "(ss)" },
+  { "test-choose", on_choose, "(su)" },    { "test-picture", on_picture, "s" },
+  { "test-rows", on_rows, "s" },           { "test-direction", on_direction, "b" },
+  { "test-size", on_size, "(ii)" },        { "test-menu", on_menu, "t" },
+  { "test-frames", on_frames, "s" },
 };
 
 int

@@ -83,6 +83,30 @@ class Applet:
     def on_lock(self, action, lock_id):
         self.activate(action, GLib.Variant("t", lock_id))
 
+    def press(self, label):
+        """A button of the window on top."""
+        self.activate("app.test-press", GLib.Variant("s", label))
+
+    def type(self, title, text):
+        self.activate("app.test-type", GLib.Variant("(ss)", (title, text)))
+
+    def choose(self, title, position):
+        self.activate("app.test-choose", GLib.Variant("(su)", (title, position)))
+
+    def resize(self, width, height):
+        self.activate("app.test-size", GLib.Variant("(ii)", (width, height)))
+
+    def idle(self):
+        """Returns when nothing is drawn or moves any more."""
+        self._file_of("app.test-idle")
+
+    def has_window(self):
+        return "<node name=\"window\"/>" in self.call(
+            APPLET_PATH, "org.freedesktop.DBus.Introspectable", "Introspect", None)[0]
+
+    def clipboard(self):
+        return self._answer("app.test-clipboard")
+
     def _file_of(self, action, path=None):
         self.n_files += 1
         path = path or f"{self.root}/answer{self.n_files}"
