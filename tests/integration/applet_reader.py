@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a screen reader is told (AT-SPI), in a process of its own, since the library knows one bus only.
 
-  applet_reader.py tree              every object on the screen, as JSON: role, name, states, actions, children
+  applet_reader.py tree              every object on the screen, as JSON: role, name, children
   applet_reader.py press ROLE NAME   does what a press of that object would do
 """
 import json
@@ -29,18 +29,13 @@ def applet():
     return next((app for app in children(desktop) if app.get_name() in NAMES), None)
 
 
-def actions(one):
-    interface = one.get_action_iface()
-    return [] if interface is None else [interface.get_action_name(i) for i in range(interface.get_n_actions())]
-
-
 def shown(one):
     states = one.get_state_set()
-    return states.contains(Atspi.StateType.SHOWING) or one.get_role() in (Atspi.Role.APPLICATION, Atspi.Role.FRAME)
+    return states.contains(Atspi.StateType.VISIBLE) or one.get_role() in (Atspi.Role.APPLICATION, Atspi.Role.FRAME)
 
 
 def describe(one):
-    return {"role": one.get_role_name(), "name": one.get_name(), "actions": actions(one),
+    return {"role": one.get_role_name(), "name": one.get_name(),
             "focusable": one.get_state_set().contains(Atspi.StateType.FOCUSABLE),
             "children": [describe(child) for child in children(one) if shown(child)]}
 
