@@ -212,10 +212,12 @@ follow (AglWindow *self, AglServiceLink *link)
   g_autoptr (AglLockGroups) groups = NULL;
 
   self->link = g_object_ref (link);
-  self->repositories = agl_repository_finder_new (locks);
+  self->repositories = agl_repository_finder_new (agl_service_link_get_model (link));
   self->filter = GTK_FILTER (gtk_custom_filter_new (is_wanted, self, NULL));
   self->shown = G_LIST_MODEL (gtk_filter_list_model_new (g_object_ref (locks), g_object_ref (self->filter)));
   groups = agl_lock_groups_new (self->shown);
+  g_signal_connect_object (self->repositories, "found", G_CALLBACK (agl_lock_groups_regroup), groups,
+                           G_CONNECT_SWAPPED);
   agl_lock_list_set_items (self->list, G_LIST_MODEL (groups));
   g_signal_connect_object (link, "notify::state", G_CALLBACK (on_link_changed), self, 0);
   g_signal_connect_object (link, "notify::reason", G_CALLBACK (on_link_changed), self, 0);
