@@ -23,6 +23,14 @@
 /* When it found the last one just stopping, nobody's is: then it starts once more. */
 #define START_TRIES 4
 
+/* What may be done where no service runs. */
+typedef enum
+{
+  START_NOTHING,
+  START_BY_BUS,   /* ask a bus that knows how */
+  START_OURSELVES /* as a last resort */
+} StartPolicy;
+
 typedef struct
 {
   GDBusConnection *connection;
@@ -55,20 +63,21 @@ AglService *
 agl_service_connect (const char *address, const char *bus_name, GError **error)
 {
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
+  g_autoptr (GSource) timeout = g_timeout_source_new (CONNECT_TIMEOUT_MSEC);
   GDBusConnectionFlags flags = G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT;
   Attempt attempt = { .cancellable = cancellable };
   AglService *self;
-  guint timeout;
 
   if (bus_name != NULL)
     flags |= G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION;
   /* Asynchronously only for the sake of the time limit, which the synchronous form has not. */
-  timeout = g_timeout_add (CONNECT_TIMEOUT_MSEC, on_connect_timeout, &attempt);
+  g_source_set_callback (timeout, on_connect_timeout, &attempt, NULL);
+  g_source_attach (timeout, context);
   g_dbus_connection_new_for_address (address, flags, NULL, cancellable, on_connected, &attempt);
   while (!attempt.done)
-    g_main_context_iteration (NULL, TRUE);
-  if (!attempt.timed_out)
-    g_source_remove (timeout);
+    g_main_context_iteration (context, TRUE);
+  g_source_destroy (timeout);
   agl_signals_restore_pipe ();
 
   if (attempt.connection == NULL && attempt.timed_out)
@@ -141,9 +150,10 @@ ask_bus (
                                       G_DBUS_CALL_FLAGS_NONE, AGL_CALL_TIMEOUT_MSEC, NULL, error);
 }
 
-/* Whether the service is on the bus, started where the bus knows how. Errors: AGL_EXIT_NO_SERVICE. */
+/* Whether the service is on the bus, started where the bus knows how and @policy lets it. Errors:
+ * AGL_EXIT_NO_SERVICE; none where it was merely not to be started. */
 static gboolean
-is_there (AglService *self, GError **error)
+is_there (AglService *self, StartPolicy policy, GError **error)
 {
   g_autoptr (GError) local = NULL;
   g_autoptr (GVariant) owned =
@@ -155,11 +165,13 @@ is_there (AglService *self, GError **error)
     g_variant_get (owned, "(b)", &has_owner);
   /* Only now: of a name that runs without an activation file, dbus-daemon 1.14 says here that it is
    * unknown. */
-  if (owned != NULL && !has_owner)
+  if (owned != NULL && !has_owner && policy != START_NOTHING)
     started = ask_bus (self->connection, "StartServiceByName", g_variant_new ("(su)", AGL_BUS_NAME, 0), "(u)",
                        &local);
   if (has_owner || started != NULL)
     return TRUE;
+  if (local == NULL) /* it was not to be started */
+    return FALSE;
   g_dbus_error_strip_remote_error (local);
   set_nobody_error (error, self->door, local);
   return FALSE;
@@ -167,11 +179,11 @@ is_there (AglService *self, GError **error)
 
 /* Asks a bus for the service. NULL: not to be had there. */
 static AglService *
-try_bus (const char *address)
+try_bus (const char *address, StartPolicy policy)
 {
   g_autoptr (AglService) self = agl_service_connect (address, AGL_BUS_NAME, NULL);
 
-  return self != NULL && is_there (self, NULL) ? g_steal_pointer (&self) : NULL;
+  return self != NULL && is_there (self, policy, NULL) ? g_steal_pointer (&self) : NULL;
 }
 
 /* Whether asking the system bus is worth its round trips: most machines have no system instance, and one that
@@ -206,7 +218,7 @@ is_over (const AglService *self, GError **local, GError **error)
 
 /* NULL without @error: this machine has none. */
 static AglService *
-try_system (gboolean with_bus, GError **error)
+try_system (gboolean with_bus, StartPolicy policy, GError **error)
 {
   g_autoptr (GError) local = NULL;
   g_autofree char *address = NULL;
@@ -217,7 +229,7 @@ try_system (gboolean with_bus, GError **error)
   if (!with_bus)
     return NULL;
   address = g_dbus_address_get_for_bus_sync (G_BUS_TYPE_SYSTEM, NULL, NULL);
-  return address == NULL ? NULL : try_bus (address);
+  return address == NULL ? NULL : try_bus (address, policy);
 }
 
 /* The session bus that is there; GDBus would start one by itself ("autolaunch:"), which nobody asked for. */
@@ -297,7 +309,7 @@ start_and_connect (GError **error)
 }
 
 static AglService *
-find_user (gboolean may_start, GError **error)
+find_user (StartPolicy policy, GError **error)
 {
   g_autofree char *bus = NULL;
   g_autoptr (GError) local = NULL;
@@ -306,10 +318,10 @@ find_user (gboolean may_start, GError **error)
   if (is_over (self, &local, error))
     return self;
   bus = agl_service_session_bus_address ();
-  self = bus == NULL ? NULL : try_bus (bus);
+  self = bus == NULL ? NULL : try_bus (bus, policy);
   if (self != NULL)
     return self;
-  if (may_start)
+  if (policy == START_OURSELVES)
     return start_and_connect (error);
   g_set_error_literal (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,
                        _ ("the service of this user does not run"));
@@ -338,8 +350,8 @@ find_address (const char *address, GError **error)
   return self;
 }
 
-AglService *
-agl_service_find (const AglWhere *where, gboolean may_start, GError **error)
+static AglService *
+find (const AglWhere *where, StartPolicy policy, GError **error)
 {
   const char *address = where->address;
   g_autoptr (GError) local = NULL;
@@ -350,16 +362,28 @@ agl_service_find (const AglWhere *where, gboolean may_start, GError **error)
   if (address != NULL && *address != '\0')
     return find_address (address, error);
   if (where->user)
-    return find_user (may_start, error);
-  self = try_system (where->system || system_bus_may_know (), &local);
+    return find_user (policy, error);
+  self = try_system (where->system || system_bus_may_know (), policy, &local);
   if (is_over (self, &local, error))
     return self;
   if (!where->system)
-    return find_user (may_start, error);
+    return find_user (policy, error);
   g_set_error_literal (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,
                        _ ("this machine has no system-wide agentctl-locks service, or it does not run: "
                           "systemctl start agentctl-locks"));
   return NULL;
+}
+
+AglService *
+agl_service_find (const AglWhere *where, gboolean may_start, GError **error)
+{
+  return find (where, may_start ? START_OURSELVES : START_BY_BUS, error);
+}
+
+AglService *
+agl_service_find_running (const AglWhere *where, GError **error)
+{
+  return find (where, START_NOTHING, error);
 }
 
 static gboolean
@@ -397,7 +421,7 @@ agl_service_find_again (const AglWhere *where, gint limit_msec, GError **error)
       may_start = limit_msec >= 0 && passed_msec >= AGAIN_PATIENCE_MSEC;
       self = agl_service_find (where, may_start, &local);
       /* A bus that is there says nothing of the service. */
-      if (self != NULL && (self->bus_name == NULL || is_there (self, &local)))
+      if (self != NULL && (self->bus_name == NULL || is_there (self, START_BY_BUS, &local)))
         return self;
       g_clear_pointer (&self, agl_service_free);
       if (may_start || (limit_msec >= 0 && passed_msec >= limit_msec) || !agl_exit_is_service_gone (local))

@@ -27,7 +27,8 @@ def expected():
     options = {option["name"]: option["value"] for option in introspect("buildoptions")}
     # "auto" is there with rst2man alone, and what the pages are made with the tests need: so it is there.
     given = {"systemd": options["systemd"], "polkit": options["polkit"] != "disabled", "man": options["man"] != "disabled",
-             "linguas": True}
+             "linguas": True, "applet": os.path.exists(os.path.join(harness.BUILD, "src", "applet", "agentctl-locks-applet"))}
+    given["appletman"] = given["applet"] and given["man"]
     paths = []
     with open(os.path.join(harness.BUILD, "tests", "docs", "installed-files.txt"), encoding="utf-8") as file:
         for line in file:
@@ -57,7 +58,7 @@ class Installed(unittest.TestCase):
     def test_programs_run_and_the_rest_does_not(self):
         for path in self.files:
             mode = stat.S_IMODE(os.lstat(self.root + path).st_mode)
-            program = os.path.basename(path) in ("agentctl-locks", "agentctl-locksd") and "completion" not in path
+            program = os.path.basename(path) in ("agentctl-locks", "agentctl-locks-applet", "agentctl-locksd") and "completion" not in path
             self.assertEqual(oct(mode), oct(0o755 if program else 0o644), path)
 
     def test_nothing_is_left_to_be_filled_in(self):

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+#include <adwaita.h>
+
+#include "applet/service-link.h"
+
+/* The applet: one process a session, with or without its window.
+ *
+ * Actions, exported on the session bus as every GApplication's: app.quit, app.about, app.show (the window),
+ * app.show-lock (t id: the window, with that lock in view). Those of the window are in window.h.
+ *
+ * A launch with --background, or by D-Bus activation, shows no window. The application ends with its last
+ * window unless somebody holds it (g_application_hold(), as the tray does while it is shown). */
+#define AGL_APPLICATION_ID "org.agentctl.Locks.Applet"
+
+#define AGL_TYPE_APPLICATION (agl_application_get_type ())
+G_DECLARE_FINAL_TYPE (AglApplication, agl_application, AGL, APPLICATION, AdwApplication)
+
+AglApplication *agl_application_new (void);
+
+/* From startup on; NULL before. */
+AglServiceLink *agl_application_get_link (AglApplication *self);
+AglLockModel *agl_application_get_model (AglApplication *self);
+
+/* Shows the window, made when there is none. */
+void agl_application_show (AglApplication *self);
