@@ -124,35 +124,54 @@ try_direct (AglScope scope, GError **error)
   return NULL;
 }
 
+static void
+set_nobody_error (GError **error, const char *address, const GError *reason)
+{
+  /* Translators: an address, what went wrong */
+  g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE, _ ("nobody answers at %s: %s"), address,
+               reason->message);
+}
+
 static GVariant *
-ask_bus (GDBusConnection *bus, const char *method, GVariant *parameters, const char *reply_type)
+ask_bus (
+    GDBusConnection *bus, const char *method, GVariant *parameters, const char *reply_type, GError **error)
 {
   return g_dbus_connection_call_sync (bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
                                       "org.freedesktop.DBus", method, parameters, G_VARIANT_TYPE (reply_type),
-                                      G_DBUS_CALL_FLAGS_NONE, AGL_CALL_TIMEOUT_MSEC, NULL, NULL);
+                                      G_DBUS_CALL_FLAGS_NONE, AGL_CALL_TIMEOUT_MSEC, NULL, error);
 }
 
-/* Asks a bus for the service, starting it where the bus knows how. NULL: not to be had there. */
+/* Whether the service is on the bus, started where the bus knows how. Errors: AGL_EXIT_NO_SERVICE. */
+static gboolean
+is_there (AglService *self, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+  g_autoptr (GVariant) owned =
+      ask_bus (self->connection, "NameHasOwner", g_variant_new ("(s)", AGL_BUS_NAME), "(b)", &local);
+  g_autoptr (GVariant) started = NULL;
+  gboolean has_owner = FALSE;
+
+  if (owned != NULL)
+    g_variant_get (owned, "(b)", &has_owner);
+  /* Only now: of a name that runs without an activation file, dbus-daemon 1.14 says here that it is
+   * unknown. */
+  if (owned != NULL && !has_owner)
+    started = ask_bus (self->connection, "StartServiceByName", g_variant_new ("(su)", AGL_BUS_NAME, 0), "(u)",
+                       &local);
+  if (has_owner || started != NULL)
+    return TRUE;
+  g_dbus_error_strip_remote_error (local);
+  set_nobody_error (error, self->door, local);
+  return FALSE;
+}
+
+/* Asks a bus for the service. NULL: not to be had there. */
 static AglService *
 try_bus (const char *address)
 {
   g_autoptr (AglService) self = agl_service_connect (address, AGL_BUS_NAME, NULL);
-  g_autoptr (GVariant) owned = NULL;
-  g_autoptr (GVariant) started = NULL;
-  gboolean has_owner;
 
-  if (self == NULL)
-    return NULL;
-  owned = ask_bus (self->connection, "NameHasOwner", g_variant_new ("(s)", AGL_BUS_NAME), "(b)");
-  if (owned == NULL)
-    return NULL;
-  g_variant_get (owned, "(b)", &has_owner);
-  if (has_owner)
-    return g_steal_pointer (&self);
-  /* Only now: of a name that runs without an activation file, dbus-daemon 1.14 says here that it is
-   * unknown. */
-  started = ask_bus (self->connection, "StartServiceByName", g_variant_new ("(su)", AGL_BUS_NAME, 0), "(u)");
-  return started != NULL ? g_steal_pointer (&self) : NULL;
+  return self != NULL && is_there (self, NULL) ? g_steal_pointer (&self) : NULL;
 }
 
 /* Whether asking the system bus is worth its round trips: most machines have no system instance, and one that
@@ -175,6 +194,16 @@ system_bus_may_know (void)
   return FALSE;
 }
 
+/* Whether the search ends here: @self is found, or @local is an error that finding another one would hide. */
+static gboolean
+is_over (const AglService *self, GError **local, GError **error)
+{
+  if (*local == NULL)
+    return self != NULL;
+  g_propagate_error (error, g_steal_pointer (local));
+  return TRUE;
+}
+
 /* NULL without @error: this machine has none. */
 static AglService *
 try_system (gboolean with_bus, GError **error)
@@ -183,13 +212,8 @@ try_system (gboolean with_bus, GError **error)
   g_autofree char *address = NULL;
   AglService *self = try_direct (AGL_SCOPE_SYSTEM, &local);
 
-  if (self != NULL)
+  if (is_over (self, &local, error))
     return self;
-  if (local != NULL)
-    {
-      g_propagate_error (error, g_steal_pointer (&local));
-      return NULL;
-    }
   if (!with_bus)
     return NULL;
   address = g_dbus_address_get_for_bus_sync (G_BUS_TYPE_SYSTEM, NULL, NULL);
@@ -279,13 +303,8 @@ find_user (gboolean may_start, GError **error)
   g_autoptr (GError) local = NULL;
   AglService *self = try_direct (AGL_SCOPE_USER, &local);
 
-  if (self != NULL)
+  if (is_over (self, &local, error))
     return self;
-  if (local != NULL)
-    {
-      g_propagate_error (error, g_steal_pointer (&local));
-      return NULL;
-    }
   bus = agl_service_session_bus_address ();
   self = bus == NULL ? NULL : try_bus (bus);
   if (self != NULL)
@@ -315,9 +334,7 @@ find_address (const char *address, GError **error)
   if (self == NULL && local->domain == AGL_EXIT_ERROR)
     g_propagate_error (error, g_steal_pointer (&local));
   else if (self == NULL)
-    /* Translators: an address, what went wrong */
-    g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE, _ ("nobody answers at %s: %s"), address,
-                 local->message);
+    set_nobody_error (error, address, local);
   return self;
 }
 
@@ -335,13 +352,8 @@ agl_service_find (const AglWhere *where, gboolean may_start, GError **error)
   if (where->user)
     return find_user (may_start, error);
   self = try_system (where->system || system_bus_may_know (), &local);
-  if (self != NULL)
+  if (is_over (self, &local, error))
     return self;
-  if (local != NULL)
-    {
-      g_propagate_error (error, g_steal_pointer (&local));
-      return NULL;
-    }
   if (!where->system)
     return find_user (may_start, error);
   g_set_error_literal (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,
@@ -384,8 +396,10 @@ agl_service_find_again (const AglWhere *where, gint limit_msec, GError **error)
       passed_msec = (g_get_monotonic_time () - start) / G_TIME_SPAN_MILLISECOND;
       may_start = limit_msec >= 0 && passed_msec >= AGAIN_PATIENCE_MSEC;
       self = agl_service_find (where, may_start, &local);
-      if (self != NULL)
+      /* A bus that is there says nothing of the service. */
+      if (self != NULL && (self->bus_name == NULL || is_there (self, &local)))
         return self;
+      g_clear_pointer (&self, agl_service_free);
       if (may_start || (limit_msec >= 0 && passed_msec >= limit_msec) || !agl_exit_is_service_gone (local))
         {
           g_propagate_error (error, g_steal_pointer (&local));

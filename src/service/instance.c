@@ -6,14 +6,19 @@
 #include <gio/gio.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/undead.h"
+
+#define FILE_NAME "instance"
+#define NEW_NAME  "instance.new"
+
 /* A clean stop takes milliseconds; a machine under load may need a while longer. */
 #define STOP_TIMEOUT_MSEC 10000
-
-#define INSTANCE_FILE "instance"
 
 static int
 fail (GError **error, const char *path, const char *what)
@@ -77,7 +82,13 @@ get_owner (int fd)
 static int
 refuse (GError **error, const char *path, const char *option, pid_t owner)
 {
-  if (owner > 0)
+  if (owner > 0 && agl_life_of (owner) == AGL_LIFE_MAIN_STUCK)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
+                 "The agentctl-locksd (pid %d) that served \"%s\" was killed, but the kernel has not ended a "
+                 "call of its main thread, which may still change files there; it ends when the filesystem "
+                 "that it waits for answers or is unmounted (see /proc/%d/stack)",
+                 (int)owner, path, (int)owner);
+  else if (owner > 0)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
                  "Another agentctl-locksd (pid %d) serves \"%s\"; stop it, or start with --replace",
                  (int)owner, path);
@@ -119,44 +130,96 @@ stop_owner (int fd, pid_t owner, const char *path, GError **error)
   return FALSE;
 }
 
+static int
+open_file (int folder, const char *path, const char *name, int flags, GError **error)
+{
+  int fd = openat (folder, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+
+  return fd >= 0 ? fd : fail (error, path, "Cannot make the instance file in");
+}
+
+/* Whether @fd is still what stands there: somebody may have put another in its place. */
+static gboolean
+is_current (int folder, int fd)
+{
+  struct stat ours, theirs;
+
+  return fstat (fd, &ours) == 0 && fstatat (folder, FILE_NAME, &theirs, AT_SYMLINK_NOFOLLOW) == 0
+         && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
+/* The owner is dead to all but the kernel, which keeps its lock: the file is replaced by another. Of several
+ * who see that the one with the flock(2) of the old file does it, and the others begin anew. Returns the new
+ * file, locked; -1 without @error: to begin anew. */
+static int
+replace_file (int folder, int old, pid_t owner, const char *path, GError **error)
+{
+  int fd;
+
+  if (flock (old, LOCK_EX) != 0)
+    return errno == EINTR ? -1 : fail (error, path, "Cannot take over the instance file in");
+  if (!is_current (folder, old) || get_owner (old) != owner)
+    return -1;
+  if (unlinkat (folder, NEW_NAME, 0) != 0 && errno != ENOENT)
+    return fail (error, path, "Cannot replace the instance file in");
+  fd = open_file (folder, path, NEW_NAME, O_EXCL, error);
+  if (fd < 0)
+    return -1;
+  if (take_lock (fd) && renameat (folder, NEW_NAME, folder, FILE_NAME) == 0)
+    {
+      g_message (
+          "The agentctl-locksd (pid %d) that served \"%s\" was killed, but a thread of it hangs in the "
+          "kernel, in a filesystem that does not answer: taking its place",
+          (int)owner, path);
+      return fd;
+    }
+  fail (error, path, "Cannot replace the instance file in");
+  close (fd);
+  return -1;
+}
+
+/* Returns a locked file; -1 without @error: to begin anew. */
+static int
+claim_file (int folder, int fd, const char *path, const char *option, gboolean replace, GError **error)
+{
+  pid_t owner;
+
+  if (take_lock (fd))
+    return is_current (folder, fd) ? fd : -1;
+  if (errno != EAGAIN && errno != EACCES)
+    return fail (error, path, "Cannot lock the instance file in");
+  owner = get_owner (fd);
+  if (owner == 0)
+    return -1;
+  if (owner > 0 && agl_life_of (owner) == AGL_LIFE_OVER)
+    return replace_file (folder, fd, owner, path, error);
+  if (owner < 0 || !replace)
+    return refuse (error, path, option, owner);
+  stop_owner (fd, owner, path, error);
+  return -1;
+}
+
 int
 agl_instance_claim (const char *path, mode_t mode, const char *option, gboolean replace, GError **error)
 {
-  g_autofree char *file = g_build_filename (path, INSTANCE_FILE, NULL);
   int folder = open_folder (path, mode, error);
-  int fd;
+  g_autoptr (GError) local = NULL;
+  int locked = -1;
 
   if (folder < 0)
     return -1;
-  fd = openat (folder, INSTANCE_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0)
-    fail (error, file, "Cannot make");
-  close (folder);
-  if (fd < 0)
-    return -1;
-  while (!take_lock (fd))
+  while (locked < 0 && local == NULL)
     {
-      gboolean is_taken = errno == EAGAIN || errno == EACCES;
-      pid_t owner = is_taken ? get_owner (fd) : 0;
+      int fd = open_file (folder, path, FILE_NAME, 0, &local);
 
-      if (!is_taken)
-        {
-          fail (error, file, "Cannot lock");
-          close (fd);
-          return -1;
-        }
-      if (owner == 0)
-        continue;
-      if (owner < 0 || !replace)
-        {
-          close (fd);
-          return refuse (error, path, option, owner);
-        }
-      if (!stop_owner (fd, owner, path, error))
-        {
-          close (fd);
-          return -1;
-        }
+      if (fd < 0)
+        break;
+      locked = claim_file (folder, fd, path, option, replace, &local);
+      if (locked != fd)
+        close (fd);
     }
-  return fd;
+  close (folder);
+  if (local != NULL)
+    g_propagate_error (error, g_steal_pointer (&local));
+  return locked;
 }

@@ -5,7 +5,11 @@
 /* That one instance, and no other, serves a folder: a lock on `DIR/instance` that the kernel gives back when
  * this process ends, however it ends (fcntl(2), F_SETLK: it also names the pid that has it). */
 
-/* Creates @path (@mode) where it is missing and takes the lock, which lasts as long as the process.
+/* (So long as the kernel keeps threads of a process that was killed, which hang in a filesystem, it keeps the
+ * lock too. When it is proven that nothing of that process will run any more, see undead.h, its file is
+ * replaced.)
+ *
+ * Creates @path (@mode) where it is missing and takes the lock, which lasts as long as the process.
  * @option: of the command line, that names another such folder. @replace: an instance that has it is asked to
  * stop (SIGTERM, which releases nothing) and waited for.
  * Returns the lock's descriptor, never to be closed: closing any descriptor of the file would give the lock

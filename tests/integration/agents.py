@@ -144,6 +144,18 @@ class InTheWay(Case):
         error = self.refused("TimedOut", self.agent(place).acquire, place, conflict="wait", timeout=50)
         self.assertIn("unregistered", error.message)
 
+    def test_who_is_waited_for_is_told_once_and_where_it_is(self):
+        place = self.directory()
+        claude = self.claude(place)
+        self.seen(place, claude.pid)
+        self.agent(place).begin_acquire(place, conflict="wait", subtree=True)
+        until(lambda: self.me.get("WaiterCount") == 1, "the wait")
+        os.mkdir(f"{place}/below")
+        for where in (place, f"{place}/below"):
+            free, blockers = self.me.check(where)
+            self.assertFalse(free)
+            self.assertEqual([(one["pid"], one["directory"]) for one in blockers], [(claude.pid, place)])
+
     def test_who_has_its_lock_keeps_it(self):
         """An agent that comes later is in the way of others, not of whom it found there."""
         place = self.directory()
@@ -599,6 +611,17 @@ class Doctor(Case):
         self.paste(finding)
         second.process.wait()
         self.assertEqual(self.doctor(), [])
+
+    def test_a_second_service_with_folders_of_its_environment(self):
+        second = harness.Service(bus=False)
+        self.addCleanup(second.cleanup)
+        second.runtime = f"{second.root}/xdg/agentctl-locks"
+        second.environment["AGENTCTL_LOCKS_AGENTS_DIR"] = self.service.environment["AGENTCTL_LOCKS_AGENTS_DIR"]
+        second.process = second.launch(command=[second.program("src/service/agentctl-locksd"), "--user", "--no-bus"])
+        second.wait_ready()
+        self.assertEqual({one["runtime-dir"] for one in self.only("several-instances")["instances"]},
+                         {self.service.runtime, second.runtime})
+        second.stop()
 
     def test_a_broken_catalogue_file(self):
         folder = f"{self.service.root}/home/config/agentctl-locks/agents.d"

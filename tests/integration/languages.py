@@ -262,6 +262,49 @@ class Programs(Case):
             self.assertEqual(of_last(language), of_last("C"), language)
 
 
+BASH = """
+source "$1"
+COMP_LINE=$2 COMP_POINT=${#2}
+shift 2
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+compopt() { :; } # for use within a completion alone
+_agentctl_locks
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+FISH = "source $argv[1]; complete -C $argv[2]"
+
+
+class Completions(Case):
+    """They read --help, which is translated: what they offer is the same."""
+
+    def offered(self, language, line):
+        scripts = os.path.join(harness.SOURCE, "data", "completions", "agentctl-locks")
+        words = re.split(r" |(?<=output)(=)", line)
+        environment = {**self.service.environment, **self.speaking(language), "HISTFILE": "/dev/null",
+                       "PATH": os.path.join(BUILD, "src", "client") + ":" + os.environ["PATH"],
+                       "AGENTCTL_LOCKS_ADDRESS": self.service.address("direct-bus")}
+        found = []
+        for command in (["bash", "--norc", "--noprofile", "-c", BASH, "bash", scripts + ".bash", line,
+                         *(word for word in words if word is not None)],
+                        ["fish", "--no-config", "-c", FISH, scripts + ".fish", line]):
+            done = subprocess.run(command, env=environment, cwd=self.directory("empty"), stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
+                                  timeout=harness.LIMIT, check=False)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            found.append(sorted({word.split("\t")[0] for word in done.stdout.splitlines()}))
+        return found
+
+    def test_they_are_the_same_in_every_language(self):
+        for line, one in (("agentctl-locks ", "transfer"), ("agentctl-locks list --", "--under="),
+                          ("agentctl-locks run --", "--conflict-exit-code="),
+                          ("agentctl-locks list --output=", "EXPIRES")):
+            english = self.offered("C", line)
+            for offered in english:
+                self.assertTrue(any(word.removeprefix("--output=") == one for word in offered), (line, english))
+            for language in LOCALES:
+                self.assertEqual(self.offered(language, line), english, (language, line))
+
+
 class Widths(Case):
     """Tables where a character is two cells wide, or none."""
 
