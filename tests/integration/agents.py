@@ -291,6 +291,19 @@ class ForAgent(Case):
         self.assertEqual((status, out), (2, ""))
         self.assertIn("is held by", err)
 
+    def test_in_a_removed_directory(self):
+        place = self.directory("project/removed")
+        claude = self.talking("claude", place)
+        os.rmdir(place)
+        status, _, err = claude.spawn(self.ask())
+        self.assertEqual(status, 70)
+        self.assertIn(f"(pid {claude.pid}) works, {place}, has been removed", err)
+        # One whose name ends so is there.
+        place = self.directory("project/odd (deleted)")
+        claude.chdir(place)
+        self.assertEqual(claude.spawn(self.ask("--quiet")), (0, "", ""))
+        self.assertEqual(self.me.list()[0]["directory"], place)
+
     def test_helpers_are_passed_over(self):
         place = self.directory()
         shell = self.program("claude", "/bin/bash")
