@@ -18,7 +18,10 @@
 
 /* When our own start of the service found another one already starting, its socket is there soon. */
 #define SETTLE_INTERVAL_USEC (20 * 1000)
-#define SETTLE_TRIES         100
+#define SETTLE_TRIES         25
+
+/* When it found the last one just stopping, nobody's is: then it starts once more. */
+#define START_TRIES 4
 
 typedef struct
 {
@@ -71,10 +74,7 @@ agl_service_connect (const char *address, const char *bus_name, GError **error)
   if (attempt.connection == NULL && attempt.timed_out)
     {
       g_error_free (attempt.error);
-      g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,
-                   _ ("the service at %s is stuck: it accepts connections and does not answer. Restarting it "
-                      "loses no lock"),
-                   address);
+      agl_service_set_stuck_error (error, address);
       return NULL;
     }
   if (attempt.connection == NULL)
@@ -84,7 +84,7 @@ agl_service_connect (const char *address, const char *bus_name, GError **error)
     }
   self = g_new0 (AglService, 1);
   self->connection = attempt.connection;
-  self->bus_name = bus_name;
+  self->bus_name = g_strdup (bus_name);
   self->door = g_strdup (address);
   return self;
 }
@@ -103,7 +103,10 @@ try_direct (AglScope scope, GError **error)
     return NULL;
   self = agl_service_connect (address, NULL, &local);
   if (self != NULL)
-    return self;
+    {
+      self->may_appeal = scope == AGL_SCOPE_SYSTEM;
+      return self;
+    }
   /* A socket file without a listener is what a killed service leaves. */
   if (g_error_matches (local, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED)
       || g_error_matches (local, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
@@ -111,8 +114,13 @@ try_direct (AglScope scope, GError **error)
   if (local->domain == AGL_EXIT_ERROR)
     g_propagate_error (error, g_steal_pointer (&local));
   else
-    g_propagate_prefixed_error (error, g_steal_pointer (&local), _ ("cannot talk to the service at %s: "),
-                                address);
+    {
+      g_autofree char *message =
+          /* Translators: an address, what went wrong */
+          g_strdup_printf (_ ("cannot talk to the service at %s: %s"), address, local->message);
+
+      g_set_error_literal (error, local->domain, local->code, message);
+    }
   return NULL;
 }
 
@@ -208,15 +216,10 @@ agl_service_session_bus_address (void)
   return g_strconcat ("unix:path=", escaped, NULL);
 }
 
+/* NULL without @error: nobody is there yet. */
 static AglService *
-start_and_connect (GError **error)
+settle (GError **error)
 {
-  g_autofree char *runtime_dir = agl_paths_runtime_dir (AGL_SCOPE_USER);
-  g_autoptr (GError) start_error = NULL;
-  gboolean started = agl_service_start (runtime_dir, &start_error);
-
-  /* Not started may mean that someone else's start was quicker: two commands at once both want the service,
-   * and one gets to run it. */
   for (guint i = 0; i < SETTLE_TRIES; i++)
     {
       g_autoptr (GError) local = NULL;
@@ -229,11 +232,38 @@ start_and_connect (GError **error)
           g_propagate_error (error, g_steal_pointer (&local));
           return NULL;
         }
-      if (!started && i >= SETTLE_TRIES / 2)
-        break;
       g_usleep (SETTLE_INTERVAL_USEC);
     }
-  if (!started)
+  return NULL;
+}
+
+/* Not started may mean that someone else's start was quicker (two commands at once both want the service, and
+ * one gets to run it), or that the last one has closed its socket and not yet ended. */
+static AglService *
+start_and_connect (GError **error)
+{
+  g_autofree char *runtime_dir = agl_paths_runtime_dir (AGL_SCOPE_USER);
+  g_autoptr (GError) start_error = NULL;
+
+  for (guint i = 0; i < START_TRIES; i++)
+    {
+      g_autoptr (GError) local = NULL;
+      AglService *self;
+
+      g_clear_error (&start_error);
+      (void)agl_service_start (runtime_dir, &start_error);
+      self = settle (&local);
+      if (self != NULL)
+        return self;
+      if (local != NULL)
+        {
+          g_propagate_error (error, g_steal_pointer (&local));
+          return NULL;
+        }
+      if (start_error == NULL)
+        break;
+    }
+  if (start_error != NULL)
     g_propagate_error (error, g_steal_pointer (&start_error));
   else
     g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,

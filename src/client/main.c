@@ -5,12 +5,16 @@
 
 #include "client/command.h"
 #include "client/failure.h"
+#include "client/output.h"
 #include "client/signals.h"
 #include "client/suggest.h"
 #include "client/table.h"
 #include "common/error.h"
 #include "common/text.h"
 #include "config.h"
+
+/* For trying out a build that is not installed. */
+#define LOCALEDIR_ENV "AGENTCTL_LOCKS_LOCALEDIR"
 
 /* In the order in which one meets them. */
 static const AglCommand *const commands[] = {
@@ -49,8 +53,8 @@ print_help (void)
 
       width = MAX (width, agl_text_width (line));
     }
-  g_print (_ ("Usage: agentctl-locks [COMMAND] [OPTION…] …\n\n"
-              "Locks that tell which coding agent works in which directory.\n\nCommands:\n"));
+  g_print ("%s\n\n%s\n\n%s\n", _ ("Usage: agentctl-locks [COMMAND] [OPTION…] …"),
+           _ ("Locks that tell which coding agent works in which directory."), _ ("Commands:"));
   for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)
     {
       g_autofree char *line = usage_line (&commands[i]->usage);
@@ -59,9 +63,9 @@ print_help (void)
                _ (commands[i]->usage.summary));
     }
   g_print (
-      _ ("\nDIR is the working directory where it is not given.\n"
-         "“agentctl-locks COMMAND --help” tells the options of a command; “agentctl-locks --version” the "
-         "version.\n"));
+      "\n%s\n%s\n", _ ("DIR is the working directory where it is not given."),
+      _ ("“agentctl-locks COMMAND --help” tells the options of a command; “agentctl-locks --version” the "
+         "version."));
 }
 
 static void
@@ -103,51 +107,61 @@ take_command (GPtrArray *args)
 /* g_print turns what the locale's encoding cannot say into question marks. The C locale (a container, a CI
  * job, an agent's shell) claims ASCII while the terminal behind it reads UTF-8, and a path must come out as
  * it is: so there, bytes pass as they are. */
-static void
-print_to (FILE *stream, const char *text)
+static char *
+encode (const char *text)
 {
   const char *encoding;
-  g_autofree char *converted = NULL;
+  char *converted = NULL;
 
   if (!g_get_charset (&encoding) && !g_str_has_prefix (encoding, "ANSI_X3")
       && !g_str_equal (encoding, "US-ASCII"))
     converted = g_convert_with_fallback (text, -1, encoding, "UTF-8", "?", NULL, NULL, NULL);
-  fputs (converted != NULL ? converted : text, stream);
-  fflush (stream);
+  return converted != NULL ? converted : g_strdup (text);
 }
 
 static void
 print_out (const char *text)
 {
-  print_to (stdout, text);
+  g_autofree char *encoded = encode (text);
+
+  agl_output_put (encoded);
 }
 
 static void
 print_err (const char *text)
 {
-  print_to (stderr, text);
+  g_autofree char *encoded = encode (text);
+
+  fputs (encoded, stderr);
+  fflush (stderr);
 }
 
 static int
 finish (const GError *error, int status, const char *command, int conflict)
 {
+  int code;
+
   if (error != NULL)
     {
       agl_failure_print (error, command);
       status = agl_exit_status_of (error, conflict);
     }
   /* A full disk under a redirection is a failure as well. */
-  if (fflush (stdout) != 0 || ferror (stdout) != 0)
-    return status == AGL_EXIT_OK ? AGL_EXIT_FAILED : status;
-  return status;
+  code = agl_output_finish ();
+  if (code == 0)
+    return status;
+  g_printerr ("agentctl-locks: stdout: %s\n", g_strerror (code));
+  return status == AGL_EXIT_OK ? AGL_EXIT_FAILED : status;
 }
 
 static void
 set_up (void)
 {
+  const char *localedir = g_getenv (LOCALEDIR_ENV);
+
   agl_signals_save ();
   setlocale (LC_ALL, "");
-  bindtextdomain (GETTEXT_PACKAGE, AGL_LOCALEDIR);
+  bindtextdomain (GETTEXT_PACKAGE, localedir != NULL ? localedir : AGL_LOCALEDIR);
   bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
   textdomain (GETTEXT_PACKAGE);
   g_set_prgname ("agentctl-locks");

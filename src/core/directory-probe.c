@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/proc-thread.h"
+
 /* What the path says. */
 typedef enum
 {
@@ -42,7 +44,7 @@ ask_path (const AglDirectory *self, AglPatience patience, AglExistence *existenc
   if (!agl_inode_read (fd, "", patience, &inode))
     return PATH_SAYS_NOTHING;
 
-  switch (agl_directory_match (self, fd, &inode, patience))
+  switch (agl_directory_match (self, fd, &inode, NULL, patience))
     {
     case AGL_MATCH_UNKNOWN:
       return PATH_SAYS_NOTHING;
@@ -84,15 +86,17 @@ static int
 open_mount (const AglDirectory *self)
 {
   g_autofree char *path = g_strdup (agl_directory_get_path (self));
+  gsize n_ancestors;
+  const AglDirectoryId *ancestors = agl_directory_get_ancestors (self, &n_ancestors);
 
-  for (gsize i = 0; strcmp (path, "/") != 0 && (self->foreign || i < self->n_ancestors); i++)
+  for (gsize i = 0; strcmp (path, "/") != 0 && (self->foreign || i < n_ancestors); i++)
     {
       g_autofree char *parent = g_path_get_dirname (path);
       AGL_AUTO_FD int look = agl_directory_open_path (parent, AGL_PATIENCE_BLOCK);
       AglInode inode;
 
       if (look >= 0 && agl_inode_read (look, "", AGL_PATIENCE_BLOCK, &inode)
-          && (self->foreign || agl_directory_id_equal (&inode.id, &self->ancestors[i]))
+          && (self->foreign || agl_directory_id_equal (&inode.id, &ancestors[i]))
           && is_same_filesystem (self, look, &inode))
         return openat (look, ".", O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC);
       g_free (path);
@@ -155,7 +159,8 @@ was_in (const AglDirectory *self, int fd, const AglInode *inode)
       if (!agl_directory_id_equal (&climb.at.id, &self->id))
         continue;
       here = agl_climb_open (&climb);
-      return here >= 0 && agl_directory_match (self, here, &climb.at, AGL_PATIENCE_BLOCK) == AGL_MATCH_SAME;
+      return here >= 0
+             && agl_directory_match (self, here, &climb.at, NULL, AGL_PATIENCE_BLOCK) == AGL_MATCH_SAME;
     }
   while (agl_climb_next (&climb));
   return FALSE;
@@ -176,7 +181,8 @@ ask_processes (const AglDirectory *self)
     {
       AGL_AUTO_FD int fd = -1;
       AglInode inode;
-      char link[64];
+      char folder[AGL_PROC_FOLDER_BYTES];
+      char link[AGL_PROC_FOLDER_BYTES + 8];
       char text[PATH_MAX];
       ssize_t n;
 
@@ -184,6 +190,11 @@ ask_processes (const AglDirectory *self)
         continue;
       g_snprintf (link, sizeof link, "/proc/%.20s/cwd", entry->d_name);
       n = readlink (link, text, sizeof text - 1);
+      if (n < 0 && errno == ENOENT && agl_proc_find_thread (atoi (entry->d_name), folder))
+        {
+          g_snprintf (link, sizeof link, "%s/cwd", folder);
+          n = readlink (link, text, sizeof text - 1);
+        }
       if (n < 0)
         continue;
       text[n] = '\0';

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/machine-view.h"
+#include "core/proc-thread.h"
 
 /* The text is read each time, the directory behind it looked at every so often: each walk through /proc/PID
  * costs the same 2.5 µs, and the text stays the same while the directory does not only for a process that
@@ -20,7 +21,8 @@ typedef struct
   const AglDirectory *directory;
   const AglProcess *process;
   AglPatience patience;
-  char link[32]; /* /proc/PID/cwd */
+  char folder[AGL_PROC_FOLDER_BYTES];   /* /proc/PID, or a thread's of it */
+  char link[AGL_PROC_FOLDER_BYTES + 8]; /* its cwd */
 } Look;
 
 void
@@ -52,9 +54,12 @@ static gboolean
 is_unchanged (const Look *look, const AglSighting *last, const char *text)
 {
   AglInode inode;
+  const char *last_text;
 
-  if (last == NULL || last->cwd != AGL_CWD_INSIDE || last->removed || last->text == NULL
-      || strcmp (last->text, text) != 0 || g_str_has_suffix (text, " (deleted)"))
+  if (last == NULL || last->cwd != AGL_CWD_INSIDE || last->removed)
+    return FALSE;
+  last_text = last->at_path ? agl_directory_get_path (look->directory) : last->text;
+  if (last_text == NULL || strcmp (last_text, text) != 0 || g_str_has_suffix (text, " (deleted)"))
     return FALSE;
   if (look->patience == AGL_PATIENCE_NONE && !last->seen_local)
     return FALSE;
@@ -84,7 +89,6 @@ is_safe_to_follow (const Look *look, const char *text)
   AGL_AUTO_FD int root = -1;
   gboolean same_mounts;
   AglInode inode;
-  AglFilesystem filesystem;
 
   if (!agl_mounts_compare (agl_process_get_pid (look->process), &same_mounts))
     return FALSE;
@@ -101,8 +105,7 @@ is_safe_to_follow (const Look *look, const char *text)
         return FALSE;
       *slash = '\0';
     }
-  return agl_inode_read (fd, "", AGL_PATIENCE_NONE, &inode)
-         && agl_filesystem_read (fd, &inode, AGL_PATIENCE_NONE, &filesystem);
+  return agl_inode_read (fd, "", AGL_PATIENCE_NONE, &inode) && agl_inode_is_local (&inode);
 }
 
 /* Having climbed to the top without meeting the directory proves something only when this is the top of what
@@ -114,7 +117,7 @@ is_real_top (const Look *look, const AglInode *top)
   AGL_AUTO_FD int fd = -1;
   g_auto (AglClimb) climb = { 0 };
   AglInode root;
-  char link[32];
+  char link[AGL_PROC_FOLDER_BYTES + 8];
 
   if (agl_inode_read (AT_FDCWD, "/", look->patience, &root) && agl_inode_same_place (&root, top))
     return TRUE;
@@ -125,7 +128,7 @@ is_real_top (const Look *look, const AglInode *top)
       errno = EAGAIN;
       return FALSE;
     }
-  g_snprintf (link, sizeof link, "/proc/%d/root", (int)agl_process_get_pid (look->process));
+  g_snprintf (link, sizeof link, "%s/root", look->folder);
   fd = open (link, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0 || !agl_inode_read (fd, "", look->patience, &root))
     return FALSE;
@@ -145,8 +148,15 @@ leads_here (const Look *look, const char *path)
   if (fd < 0 || !agl_inode_read (fd, "", look->patience, &inode))
     return FALSE;
   errno = ENOENT;
-  return agl_directory_match (look->directory, fd, &inode, look->patience) == AGL_MATCH_SAME;
+  return agl_directory_match (look->directory, fd, &inode, NULL, look->patience) == AGL_MATCH_SAME;
 }
+
+/* What is known of the working directory itself, from where a climb starts. */
+typedef struct
+{
+  const char *text; /* NULL: too long */
+  AglFilesystem filesystem;
+} Start;
 
 /* @fd is the directory, reached from below. Another path is a move only when the old one does not lead here
  * any more: it may be reached through two mounts. FALSE: it would block. */
@@ -175,18 +185,21 @@ typedef enum
   MEETING_UNTOLD /* errno */
 } Meeting;
 
-/* Is the place that @climb has got to the directory? */
+/* Is the place that @climb has got to the directory? @start: NULL when it is not at its start any more. */
 static Meeting
-meet (const Look *look, const AglClimb *climb, AglSighting *sighting)
+meet (const Look *look, const AglClimb *climb, const Start *start, AglSighting *sighting)
 {
-  AGL_AUTO_FD int fd = -1;
+  AGL_AUTO_FD int opened = -1;
+  int fd = climb->fd;
 
   if (!agl_directory_id_equal (&climb->at.id, &look->directory->id))
     return MEETING_NONE;
-  fd = agl_climb_open (climb);
+  if (start == NULL)
+    fd = opened = agl_climb_open (climb);
   if (fd < 0)
     return MEETING_UNTOLD;
-  switch (agl_directory_match (look->directory, fd, &climb->at, look->patience))
+  switch (agl_directory_match (look->directory, fd, &climb->at, start != NULL ? &start->filesystem : NULL,
+                               look->patience))
     {
     case AGL_MATCH_UNKNOWN:
       return MEETING_UNTOLD;
@@ -200,6 +213,8 @@ meet (const Look *look, const AglClimb *climb, AglSighting *sighting)
     }
   if (climb->at.n_links == 0)
     sighting->removed = TRUE;
+  else if (start != NULL && g_strcmp0 (start->text, agl_directory_get_path (look->directory)) == 0)
+    return MEETING_HERE; /* under the path that it had */
   else if (!find_new_path (look, fd, sighting))
     return MEETING_UNTOLD;
   return MEETING_HERE;
@@ -207,13 +222,13 @@ meet (const Look *look, const AglClimb *climb, AglSighting *sighting)
 
 /* From the working directory up. FALSE: errno. */
 static gboolean
-climb_from (const Look *look, int fd, const AglInode *inode, AglSighting *sighting)
+climb_from (const Look *look, int fd, const AglInode *inode, const Start *start, AglSighting *sighting)
 {
   g_auto (AglClimb) climb = { 0 };
 
   agl_climb_init (&climb, fd, inode, look->patience);
   do
-    switch (meet (look, &climb, sighting))
+    switch (meet (look, &climb, start, sighting))
       {
       case MEETING_HERE:
         sighting->cwd = AGL_CWD_INSIDE;
@@ -221,6 +236,7 @@ climb_from (const Look *look, int fd, const AglInode *inode, AglSighting *sighti
       case MEETING_UNTOLD:
         return FALSE;
       case MEETING_NONE:
+        start = NULL;
         break;
       }
   while (agl_climb_next (&climb));
@@ -237,7 +253,7 @@ look_into (const Look *look, const char *text, AglSighting *sighting)
 {
   AGL_AUTO_FD int fd = -1;
   AglInode inode;
-  AglFilesystem filesystem;
+  Start start = { .text = text };
 
   if (look->patience == AGL_PATIENCE_NONE && (text == NULL || !is_safe_to_follow (look, text)))
     {
@@ -246,11 +262,31 @@ look_into (const Look *look, const char *text, AglSighting *sighting)
     }
   fd = open (look->link, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0 || !agl_inode_read (fd, "", look->patience, &inode)
-      || !agl_filesystem_read (fd, &inode, look->patience, &filesystem))
+      || !agl_filesystem_read (fd, &inode, look->patience, &start.filesystem))
     return FALSE;
   set_seen (sighting, &inode);
-  sighting->seen_local = filesystem.is_local;
-  return climb_from (look, fd, &inode, sighting);
+  sighting->seen_local = start.filesystem.is_local;
+  return climb_from (look, fd, &inode, &start, sighting);
+}
+
+/* What the process's cwd link reads, zero-terminated; its length, or -1 with errno. */
+static ssize_t
+read_cwd (Look *look, char text[PATH_MAX])
+{
+  pid_t pid = agl_process_get_pid (look->process);
+  ssize_t n;
+
+  g_snprintf (look->folder, sizeof look->folder, "/proc/%d", (int)pid);
+  g_snprintf (look->link, sizeof look->link, "%s/cwd", look->folder);
+  n = readlink (look->link, text, PATH_MAX - 1);
+  if (n < 0 && errno == ENOENT && agl_proc_find_thread (pid, look->folder))
+    {
+      g_snprintf (look->link, sizeof look->link, "%s/cwd", look->folder);
+      n = readlink (look->link, text, PATH_MAX - 1);
+    }
+  if (n >= 0)
+    text[n] = '\0';
+  return n;
 }
 
 gboolean
@@ -267,15 +303,11 @@ agl_directory_sight (const AglDirectory *self,
   ssize_t n;
 
   *sighting = (AglSighting){ .cwd = AGL_CWD_UNKNOWN };
-  g_snprintf (look.link, sizeof look.link, "/proc/%d/cwd", (int)agl_process_get_pid (process));
-  n = readlink (look.link, text, sizeof text - 1);
+  n = read_cwd (&look, text);
   if (n < 0 && errno != ENAMETOOLONG)
     return TRUE;
   if (n >= 0)
-    {
-      text[n] = '\0';
-      found.text = g_strdup (text);
-    }
+    found.at_path = strcmp (text, agl_directory_get_path (self)) == 0;
 
   if (n >= 0 && is_unchanged (&look, last, text))
     {
@@ -286,7 +318,7 @@ agl_directory_sight (const AglDirectory *self,
       found.n_unconfirmed = (last->n_unconfirmed + 1) % CONFIRM_EVERY;
       found.moved_to = g_strdup (last->moved_to);
     }
-  else if (!look_into (&look, found.text, &found))
+  else if (!look_into (&look, n >= 0 ? text : NULL, &found))
     {
       if (would_block (&look))
         {
@@ -301,6 +333,8 @@ agl_directory_sight (const AglDirectory *self,
   else if (!agl_process_is_alive (process))
     return TRUE; /* the number may have been another's by then */
 
+  if (n >= 0 && !found.at_path)
+    found.text = g_strdup (text);
   *sighting = found;
   found = (AglSighting){ .cwd = AGL_CWD_UNKNOWN };
   return TRUE;

@@ -10,7 +10,7 @@
 
 /* Programs settle on their name within their first moments; who asks for a list is told the name of now
  * anyway. */
-#define YOUNG_USEC (60 * G_USEC_PER_SEC)
+#define YOUNG_USEC (10 * G_USEC_PER_SEC)
 
 /* A wall clock can be set: no expiry is slept for longer than this without a look at it. */
 #define MAX_EXPIRY_SLEEP_MSEC (60 * 60 * 1000)
@@ -351,7 +351,7 @@ agl_keeper_refresh_command (AglKeeper *self, AglLock *lock)
     return;
   g_free (lock->command);
   lock->command = g_steal_pointer (&command);
-  self->hooks.changed (lock, AGL_CHANGED_HOLDER, self->user_data);
+  self->hooks.changed (lock, AGL_CHANGED_COMMAND, self->user_data);
 }
 
 static void
@@ -411,6 +411,12 @@ agl_keeper_get_counter (AglKeeper *self, guint counter)
 {
   g_return_val_if_fail (counter < AGL_N_COUNTERS, 0);
   return self->counters[counter];
+}
+
+void
+agl_keeper_count_refusal (AglKeeper *self)
+{
+  self->counters[AGL_COUNTER_REFUSED]++;
 }
 
 const AglHistogram *
@@ -486,6 +492,7 @@ agl_keeper_free (AglKeeper *self)
   g_clear_handle_id (&self->retry_timer, g_source_remove);
   g_clear_handle_id (&self->expiry_timer, g_source_remove);
   agl_cwd_check_free (self->check);
+  agl_worker_stop (self->rounds);
   agl_worker_free (self->rounds);
   agl_process_watch_free (self->watch);
   agl_removal_watch_free (self->removals);

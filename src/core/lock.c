@@ -17,24 +17,21 @@ agl_texts_copy (AglTexts *to, const AglTexts *from)
   to->reason = g_strdup (from->reason);
 }
 
-static gboolean
+static void
 update_text (char **to, const char *from)
 {
-  if (from == NULL || g_strcmp0 (*to, from) == 0)
-    return FALSE;
+  if (from == NULL)
+    return;
   g_free (*to);
   *to = g_strdup (from);
-  return TRUE;
 }
 
-gboolean
+void
 agl_texts_update (AglTexts *to, const AglTexts *from)
 {
-  gboolean changed = update_text (&to->agent, from->agent);
-
-  changed |= update_text (&to->session, from->session);
-  changed |= update_text (&to->reason, from->reason);
-  return changed;
+  update_text (&to->agent, from->agent);
+  update_text (&to->session, from->session);
+  update_text (&to->reason, from->reason);
 }
 
 const char *
@@ -65,8 +62,9 @@ agl_release_reason_to_string (AglReleaseReason reason)
 AglLock *
 agl_lock_new (void)
 {
-  AglLock *self = g_rc_box_new0 (AglLock);
+  AglLock *self = g_new0 (AglLock, 1);
 
+  self->ref_count = 1;
   self->cwd = AGL_CWD_IGNORED;
   return self;
 }
@@ -74,7 +72,8 @@ agl_lock_new (void)
 AglLock *
 agl_lock_ref (AglLock *self)
 {
-  return g_rc_box_acquire (self);
+  self->ref_count++;
+  return self;
 }
 
 static void
@@ -87,22 +86,20 @@ clear_facts (AglLock *self)
   agl_sighting_clear (&self->sighting);
 }
 
-static void
-lock_clear (gpointer data)
-{
-  clear_facts (data);
-}
-
 void
 agl_lock_unref (AglLock *self)
 {
-  g_rc_box_release_full (self, lock_clear);
+  if (--self->ref_count > 0)
+    return;
+  clear_facts (self);
+  g_free (self);
 }
 
 void
 agl_lock_assign (AglLock *self, const AglLock *other)
 {
   guint n_waiters = self->n_waiters;
+  guint ref_count = self->ref_count;
   AglProcess *watched = self->watched;
   AglDirectory *removal = self->removal;
 
@@ -111,6 +108,7 @@ agl_lock_assign (AglLock *self, const AglLock *other)
   clear_facts (self);
   *self = *other;
   self->n_waiters = n_waiters;
+  self->ref_count = ref_count;
   self->watched = watched;
   self->removal = removal;
   if (other->directory != NULL)
@@ -135,6 +133,49 @@ agl_lock_dup (const AglLock *self)
   return copy;
 }
 
+static AglChange
+text_diff (const char *before, const char *after, AglChange which)
+{
+  return g_strcmp0 (before, after) != 0 ? which : 0;
+}
+
+static AglChange
+holder_diff (const AglLock *before, const AglLock *after)
+{
+  AglChange what = text_diff (before->command, after->command, AGL_CHANGED_COMMAND);
+
+  if (before->manual != after->manual)
+    what |= AGL_CHANGED_KIND;
+  /* Nobody's token equals nobody's. */
+  if ((!before->manual || !after->manual) && !agl_process_token_equal (&before->token, &after->token))
+    what |= AGL_CHANGED_PID;
+  if (before->uid != after->uid)
+    what |= AGL_CHANGED_UID;
+  if (before->expires_at_usec != after->expires_at_usec)
+    what |= AGL_CHANGED_EXPIRY;
+  return what;
+}
+
+AglChange
+agl_lock_diff (const AglLock *before, const AglLock *after)
+{
+  AglMode mode = before->mode ^ after->mode;
+  AglChange what = holder_diff (before, after);
+
+  if ((mode & AGL_MODE_SHARED) != 0)
+    what |= AGL_CHANGED_SHARED;
+  if ((mode & AGL_MODE_SUBTREE) != 0)
+    what |= AGL_CHANGED_SUBTREE;
+  if (before->follow_cwd != after->follow_cwd)
+    what |= AGL_CHANGED_FOLLOW;
+  if (before->cwd != after->cwd)
+    what |= AGL_CHANGED_CWD;
+  what |= text_diff (before->texts.agent, after->texts.agent, AGL_CHANGED_AGENT);
+  what |= text_diff (before->texts.session, after->texts.session, AGL_CHANGED_SESSION);
+  what |= text_diff (before->texts.reason, after->texts.reason, AGL_CHANGED_REASON);
+  return what;
+}
+
 gboolean
 agl_lock_is_held_by (const AglLock *self, const AglProcess *process)
 {
@@ -153,6 +194,7 @@ void
 agl_lock_set_directory (AglLock *self, AglDirectory *directory)
 {
   agl_directory_ref (directory);
+  self->sighting.at_path = FALSE; /* it was the former path that was read */
   agl_directory_unref (self->directory);
   self->directory = directory;
 }

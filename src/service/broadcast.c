@@ -206,31 +206,48 @@ may_hear_texts (const AglService *service, GDBusConnection *connection, const Ag
   return peer != NULL && (peer->uid == 0 || peer->uid == lock->uid);
 }
 
+/* NULL: nothing that they may hear. */
 typedef GVariant *(*MakeParameters) (const AglLock *lock, guint detail, gboolean with_texts);
+
+/* What both begin with. */
+static guint
+start_parameters (GVariant **parameters, const AglLock *lock)
+{
+  const char *path = agl_directory_get_path (lock->directory);
+
+  parameters[0] = g_variant_new_uint64 (lock->id);
+  parameters[1] = g_variant_new_take_string (agl_path_to_display (path));
+  parameters[2] = g_variant_new_uint32 ((guint32)lock->token.pid);
+  return 3;
+}
 
 static GVariant *
 make_acquired (const AglLock *lock, guint detail, gboolean with_texts)
 {
-  g_autofree char *path = agl_path_to_display (agl_directory_get_path (lock->directory));
+  GVariant *parameters[4];
+  guint n = start_parameters (parameters, lock);
 
-  return g_variant_new ("(tsu@a{sv})", lock->id, path, (guint32)lock->token.pid,
-                        agl_lock_facts (lock, with_texts));
+  parameters[n++] = agl_lock_facts (lock, with_texts);
+  return g_variant_new_tuple (parameters, n);
 }
 
 static GVariant *
 make_released (const AglLock *lock, guint reason, gboolean with_texts)
 {
-  g_autofree char *path = agl_path_to_display (agl_directory_get_path (lock->directory));
+  GVariant *parameters[5];
+  guint n = start_parameters (parameters, lock);
 
-  return g_variant_new ("(tsus@a{sv})", lock->id, path, (guint32)lock->token.pid,
-                        agl_release_reason_to_string ((AglReleaseReason)reason),
-                        agl_lock_facts (lock, with_texts));
+  parameters[n++] = g_variant_new_string (agl_release_reason_to_string ((AglReleaseReason)reason));
+  parameters[n++] = agl_lock_facts (lock, with_texts);
+  return g_variant_new_tuple (parameters, n);
 }
 
 static GVariant *
 make_changed (const AglLock *lock, guint what, gboolean with_texts)
 {
-  return g_variant_new ("(t@a{sv})", lock->id, agl_lock_changed_facts (lock, (AglChange)what, with_texts));
+  GVariant *facts = agl_lock_changed_facts (lock, (AglChange)what, with_texts);
+
+  return facts == NULL ? NULL : g_variant_new ("(t@a{sv})", lock->id, facts);
 }
 
 /* Told to those on direct sockets who are back. */
@@ -287,6 +304,18 @@ tell_missed_grant (AglService *service, GList *connections, const AglLock *lock)
     }
 }
 
+static gboolean
+ensure_made (
+    GVariant **parameters, MakeParameters make, const AglLock *lock, guint detail, gboolean with_texts)
+{
+  if (*parameters != NULL)
+    return TRUE;
+  *parameters = make (lock, detail, with_texts);
+  if (*parameters != NULL)
+    g_variant_ref_sink (*parameters);
+  return *parameters != NULL;
+}
+
 /* One value for those who may hear all and one for the others, each made when first needed. */
 static void
 broadcast (AglService *service, const AglLock *lock, const char *signal, MakeParameters make, guint detail)
@@ -306,10 +335,9 @@ broadcast (AglService *service, const AglLock *lock, const char *signal, MakePar
     {
       gboolean with_texts = may_hear_texts (service, each->data, lock);
 
-      if (is_bus (each->data) && service->unheard != NULL)
+      if ((is_bus (each->data) && service->unheard != NULL)
+          || !ensure_made (&parameters[with_texts], make, lock, detail, with_texts))
         continue;
-      if (parameters[with_texts] == NULL)
-        parameters[with_texts] = g_variant_ref_sink (make (lock, detail, with_texts));
       emit (each->data, signal, parameters[with_texts], is_bus (each->data) == has_bus ? news : NULL);
       if (!is_bus (each->data))
         agl_socket_door_check_backlog (each->data);
@@ -318,9 +346,8 @@ broadcast (AglService *service, const AglLock *lock, const char *signal, MakePar
     {
       gboolean with_texts = service->scope == AGL_SCOPE_USER;
 
-      if (parameters[with_texts] == NULL)
-        parameters[with_texts] = g_variant_ref_sink (make (lock, detail, with_texts));
-      keep (service, signal, parameters[with_texts]);
+      if (ensure_made (&parameters[with_texts], make, lock, detail, with_texts))
+        keep (service, signal, parameters[with_texts]);
     }
   g_clear_pointer (&parameters[FALSE], g_variant_unref);
   g_clear_pointer (&parameters[TRUE], g_variant_unref);
@@ -392,6 +419,24 @@ agl_broadcast_remind (AglService *service)
     agl_broadcast_drop_missed (service);
   else
     service->missed_timer = g_timeout_add (COMEBACK_MSEC, on_comeback, service);
+}
+
+void
+agl_broadcast_properties (AglService *service, GVariant *changed)
+{
+  GList *connections =
+      g_dbus_interface_skeleton_get_connections (G_DBUS_INTERFACE_SKELETON (service->object));
+  g_autoptr (GVariant) parameters =
+      g_variant_ref_sink (g_variant_new ("(s@a{sv}as)", AGL_INTERFACE, changed, NULL));
+
+  for (GList *each = connections; each != NULL; each = each->next)
+    {
+      g_dbus_connection_emit_signal (each->data, NULL, AGL_OBJECT_PATH, "org.freedesktop.DBus.Properties",
+                                     "PropertiesChanged", parameters, NULL);
+      if (!is_bus (each->data))
+        agl_socket_door_check_backlog (each->data);
+    }
+  g_list_free_full (connections, g_object_unref);
 }
 
 void

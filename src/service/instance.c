@@ -14,11 +14,11 @@
 
 #include "core/undead.h"
 
-#define FILE_NAME "instance"
-#define NEW_NAME  "instance.new"
-
 /* A clean stop takes milliseconds; a machine under load may need a while longer. */
 #define STOP_TIMEOUT_MSEC 10000
+
+#define INSTANCE_FILE "instance"
+#define NEW_FILE      "instance.new"
 
 static int
 fail (GError **error, const char *path, const char *what)
@@ -39,25 +39,24 @@ open_folder (const char *path, mode_t mode, GError **error)
   int fd;
 
   if (g_mkdir_with_parents (path, mode) < 0)
-    return fail (error, path, "Cannot make the runtime folder");
+    return fail (error, path, "Cannot make the folder");
   fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0)
-    return fail (error, path, "Cannot open the runtime folder");
+    return fail (error, path, "Cannot open the folder");
   /* The umask has taken away what others need to get at the socket. One that was there is as it is meant. */
   if (is_new && fchmod (fd, mode) < 0)
     {
-      fail (error, path, "Cannot set the mode of the runtime folder");
+      fail (error, path, "Cannot set the mode of the folder");
       close (fd);
       return -1;
     }
   if (fstat (fd, &st) == 0 && st.st_uid == geteuid () && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
     return fd;
   close (fd);
-  g_set_error (
-      error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
-      "The runtime folder \"%s\" is not this user's alone; it must be owned by user %u and writable for "
-      "nobody else",
-      path, (guint)geteuid ());
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
+               "The folder \"%s\" is not this user's alone; it must be owned by user %u and writable for "
+               "nobody else",
+               path, (guint)geteuid ());
   return -1;
 }
 
@@ -81,29 +80,28 @@ get_owner (int fd)
 }
 
 static int
-refuse (GError **error, const char *runtime_dir, pid_t owner)
+refuse (GError **error, const char *path, const char *option, pid_t owner)
 {
   if (owner > 0 && agl_life_of (owner) == AGL_LIFE_MAIN_STUCK)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
                  "The agentctl-locksd (pid %d) that served \"%s\" was killed, but the kernel has not ended a "
                  "call of its main thread, which may still change files there; it ends when the filesystem "
                  "that it waits for answers or is unmounted (see /proc/%d/stack)",
-                 (int)owner, runtime_dir, (int)owner);
+                 (int)owner, path, (int)owner);
   else if (owner > 0)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
                  "Another agentctl-locksd (pid %d) serves \"%s\"; stop it, or start with --replace",
-                 (int)owner, runtime_dir);
+                 (int)owner, path);
   else
-    g_set_error (
-        error, G_IO_ERROR, G_IO_ERROR_BUSY,
-        "Another agentctl-locksd, in another PID namespace, serves \"%s\"; use another --runtime-dir",
-        runtime_dir);
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
+                 "Another agentctl-locksd, in another PID namespace, serves \"%s\"; use another %s", path,
+                 option);
   return -1;
 }
 
 /* The number may be another process's by the time it is opened: the lock is asked once more. */
 static gboolean
-stop_owner (int fd, pid_t owner, const char *runtime_dir, GError **error)
+stop_owner (int fd, pid_t owner, const char *path, GError **error)
 {
   int pidfd = (int)syscall (SYS_pidfd_open, owner, 0);
   struct pollfd dead = { .fd = pidfd, .events = POLLIN };
@@ -117,7 +115,9 @@ stop_owner (int fd, pid_t owner, const char *runtime_dir, GError **error)
         ready = poll (&dead, 1, STOP_TIMEOUT_MSEC);
       else if (errno != ESRCH)
         {
-          fail (error, runtime_dir, "Cannot stop the instance that serves");
+          g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
+                       "Cannot stop the agentctl-locksd (pid %d) that serves \"%s\": %s", (int)owner, path,
+                       g_strerror (errno));
           close (pidfd);
           return FALSE;
         }
@@ -126,16 +126,17 @@ stop_owner (int fd, pid_t owner, const char *runtime_dir, GError **error)
   if (ready != 0)
     return TRUE;
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
-               "The agentctl-locksd (pid %d) that serves \"%s\" does not stop", (int)owner, runtime_dir);
+               "The agentctl-locksd (pid %d) that serves \"%s\" does not stop", (int)owner, path);
   return FALSE;
 }
 
 static int
-open_file (int folder, const char *runtime_dir, const char *name, int flags, GError **error)
+open_file (int folder, const char *path, const char *name, int flags, GError **error)
 {
+  g_autofree char *file = g_build_filename (path, name, NULL);
   int fd = openat (folder, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
 
-  return fd >= 0 ? fd : fail (error, runtime_dir, "Cannot make the instance file in");
+  return fd >= 0 ? fd : fail (error, file, "Cannot make");
 }
 
 /* Whether @fd is still what stands there: somebody may have put another in its place. */
@@ -144,65 +145,69 @@ is_current (int folder, int fd)
 {
   struct stat ours, theirs;
 
-  return fstat (fd, &ours) == 0 && fstatat (folder, FILE_NAME, &theirs, AT_SYMLINK_NOFOLLOW) == 0
+  return fstat (fd, &ours) == 0 && fstatat (folder, INSTANCE_FILE, &theirs, AT_SYMLINK_NOFOLLOW) == 0
          && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
 }
 
 /* The owner is dead to all but the kernel, which keeps its lock: the file is replaced by another. Of several
- * who see that the one with the flock(2) of the old file does it, and the others begin anew. Returns the new
- * file, locked; -1 without @error: to begin anew. */
+ * who see that the one with the flock(2) of the old file does it. Returns the new file, locked; -1 without
+ * @error: to begin anew. */
 static int
-replace_file (int folder, int old, pid_t owner, const char *runtime_dir, GError **error)
+replace_file (int folder, int old, pid_t owner, const char *path, const char *option, GError **error)
 {
   int fd;
 
-  if (flock (old, LOCK_EX) != 0)
-    return errno == EINTR ? -1 : fail (error, runtime_dir, "Cannot take over the instance file in");
+  if (flock (old, LOCK_EX | LOCK_NB) != 0)
+    return refuse (error, path, option, owner);
   if (!is_current (folder, old) || get_owner (old) != owner)
     return -1;
-  if (unlinkat (folder, NEW_NAME, 0) != 0 && errno != ENOENT)
-    return fail (error, runtime_dir, "Cannot replace the instance file in");
-  fd = open_file (folder, runtime_dir, NEW_NAME, O_EXCL, error);
+  if (unlinkat (folder, NEW_FILE, 0) != 0 && errno != ENOENT)
+    return fail (error, path, "Cannot replace the instance file in");
+  fd = open_file (folder, path, NEW_FILE, O_EXCL, error);
   if (fd < 0)
     return -1;
-  if (take_lock (fd) && renameat (folder, NEW_NAME, folder, FILE_NAME) == 0)
+  if (take_lock (fd) && renameat (folder, NEW_FILE, folder, INSTANCE_FILE) == 0)
     {
       g_message (
           "The agentctl-locksd (pid %d) that served \"%s\" was killed, but a thread of it hangs in the "
           "kernel, in a filesystem that does not answer: taking its place",
-          (int)owner, runtime_dir);
+          (int)owner, path);
       return fd;
     }
-  fail (error, runtime_dir, "Cannot replace the instance file in");
+  fail (error, path, "Cannot replace the instance file in");
   close (fd);
   return -1;
 }
 
 /* Returns a locked file; -1 without @error: to begin anew. */
 static int
-claim_file (int folder, int fd, const char *runtime_dir, gboolean replace, GError **error)
+claim_file (int folder, int fd, const char *path, const char *option, gboolean replace, GError **error)
 {
   pid_t owner;
 
   if (take_lock (fd))
     return is_current (folder, fd) ? fd : -1;
   if (errno != EAGAIN && errno != EACCES)
-    return fail (error, runtime_dir, "Cannot lock the instance file in");
+    {
+      g_autofree char *file = g_build_filename (path, INSTANCE_FILE, NULL);
+
+      return fail (error, file, "Cannot lock");
+    }
   owner = get_owner (fd);
   if (owner == 0)
     return -1;
   if (owner > 0 && agl_life_of (owner) == AGL_LIFE_OVER)
-    return replace_file (folder, fd, owner, runtime_dir, error);
+    return replace_file (folder, fd, owner, path, option, error);
   if (owner < 0 || !replace)
-    return refuse (error, runtime_dir, owner);
-  stop_owner (fd, owner, runtime_dir, error);
+    return refuse (error, path, option, owner);
+  stop_owner (fd, owner, path, error);
   return -1;
 }
 
 int
-agl_instance_claim (const char *runtime_dir, mode_t mode, gboolean replace, GError **error)
+agl_instance_claim (const char *path, mode_t mode, const char *option, gboolean replace, GError **error)
 {
-  int folder = open_folder (runtime_dir, mode, error);
+  int folder = open_folder (path, mode, error);
   g_autoptr (GError) local = NULL;
   int locked = -1;
 
@@ -210,11 +215,11 @@ agl_instance_claim (const char *runtime_dir, mode_t mode, gboolean replace, GErr
     return -1;
   while (locked < 0 && local == NULL)
     {
-      int fd = open_file (folder, runtime_dir, FILE_NAME, 0, &local);
+      int fd = open_file (folder, path, INSTANCE_FILE, 0, &local);
 
       if (fd < 0)
         break;
-      locked = claim_file (folder, fd, runtime_dir, replace, &local);
+      locked = claim_file (folder, fd, path, option, replace, &local);
       if (locked != fd)
         close (fd);
     }

@@ -16,6 +16,10 @@
 /* Bound under a name of its own and then renamed: see bind_path(). */
 #define NEW_SUFFIX ".new"
 
+/* One that is being killed may lose its other descriptors a moment before its socket. */
+#define LEAVE_INTERVAL_USEC (20 * 1000)
+#define LEAVE_TRIES         10
+
 struct _AglListenSocket
 {
   int fd;
@@ -69,6 +73,26 @@ remove_stale (const char *path, GError **error)
   return unlink (path) == 0 || errno == ENOENT ? TRUE : fail (error, errno, "unlink");
 }
 
+/* Whether somebody listens at @path, or may. The socket of one that was killed refuses. */
+static gboolean
+is_in_use (const char *path)
+{
+  struct sockaddr_un where = { .sun_family = AF_UNIX };
+  gboolean in_use;
+  int fd;
+
+  if (strlen (path) >= sizeof where.sun_path)
+    return FALSE;
+  fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0)
+    return TRUE;
+  memcpy (where.sun_path, path, strlen (path));
+  in_use = connect (fd, (struct sockaddr *)&where, sizeof where) == 0
+           || (errno != ECONNREFUSED && errno != ENOENT);
+  close (fd);
+  return in_use;
+}
+
 /* Renamed into place only when it has its mode and listens, so that nobody finds a socket that refuses. */
 static gboolean
 bind_path (AglListenSocket *self, mode_t mode, GError **error)
@@ -78,6 +102,12 @@ bind_path (AglListenSocket *self, mode_t mode, GError **error)
 
   if (lstat (self->path, &st) == 0 && !S_ISSOCK (st.st_mode))
     return fail (error, EEXIST, "something that is no socket is there");
+  for (guint i = 0; is_in_use (self->path); i++)
+    {
+      if (i >= LEAVE_TRIES)
+        return fail (error, EADDRINUSE, "somebody listens there");
+      g_usleep (LEAVE_INTERVAL_USEC);
+    }
   if (!remove_stale (fresh, error))
     return FALSE;
   /* bind(2) gives the file the mode of the socket's own inode, less the umask (Linux): never more than

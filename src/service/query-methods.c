@@ -272,28 +272,11 @@ count_in_thread (gpointer input, GError **error)
 
 /* Where exactly another user's process works is nobody's business that /proc would not tell: of those below
  * the directory it is only said that they are. */
-static char *
-dup_cwd (AglCall *call, const AglOccupant *occupant)
+static const char *
+cwd_to_tell (const AglCall *call, const AglOccupant *occupant)
 {
-  return agl_path_to_display (agl_call_may_read_texts (call, occupant->uid)
-                                  ? occupant->cwd
-                                  : agl_directory_get_path (call->directory));
-}
-
-static void
-add_occupant (AglCall *call, GVariantBuilder *found, const AglOccupant *occupant, guint64 lock)
-{
-  GVariantBuilder facts;
-
-  g_variant_builder_init (&facts, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add (&facts, "{sv}", "pid", g_variant_new_uint32 ((guint32)occupant->pid));
-  g_variant_builder_add (&facts, "{sv}", "uid", g_variant_new_uint32 (occupant->uid));
-  g_variant_builder_add (&facts, "{sv}", "command", g_variant_new_string (occupant->command));
-  g_variant_builder_add (&facts, "{sv}", "cwd", g_variant_new_take_string (dup_cwd (call, occupant)));
-  g_variant_builder_add (&facts, "{sv}", "agent",
-                         g_variant_new_string (occupant->agent != NULL ? occupant->agent : ""));
-  g_variant_builder_add (&facts, "{sv}", "lock", g_variant_new_uint64 (lock));
-  g_variant_builder_add_value (found, g_variant_builder_end (&facts));
+  return agl_call_may_read_texts (call, occupant->uid) ? occupant->cwd
+                                                       : agl_directory_get_path (call->directory);
 }
 
 /* What the processes in the directory hold: a lock on it before one above or below it. */
@@ -339,7 +322,8 @@ on_counted (gpointer result, GError *error, gpointer user_data)
       const AglOccupant *occupant = g_ptr_array_index (occupants, i);
       const AglLock *lock = g_hash_table_lookup (by_pid, GINT_TO_POINTER (occupant->pid));
 
-      add_occupant (call, &found, occupant, lock != NULL ? lock->id : 0);
+      g_variant_builder_add_value (
+          &found, agl_occupant_facts (occupant, cwd_to_tell (call, occupant), lock != NULL ? lock->id : 0));
     }
   g_ptr_array_unref (occupants);
   agl_call_return (call, g_variant_new ("(aa{sv})", &found));

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #define NAME "org.agentctl.Locks"
-#define PATH "/org/agentctl/Locks"
 
 /* Much less than the limit of calls under way. */
 #define WINDOW 64
@@ -105,11 +104,12 @@ agl_bench_connect (const char *address, gboolean is_bus)
 }
 
 GVariant *
-agl_bench_call (GDBusConnection *connection, const char *name, const char *method, GVariant *parameters)
+agl_bench_call (
+    GDBusConnection *connection, const char *name, const char *path, const char *method, GVariant *parameters)
 {
   g_autoptr (GError) error = NULL;
   GVariant *reply =
-      g_dbus_connection_call_sync (connection, name, PATH, NAME, method, parameters, NULL,
+      g_dbus_connection_call_sync (connection, name, path, NAME, method, parameters, NULL,
                                    G_DBUS_CALL_FLAGS_NO_AUTO_START, PATIENCE_MSEC, NULL, &error);
 
   if (reply == NULL)
@@ -200,13 +200,18 @@ agl_scene_connect (AglScene *self)
   self->on_direct = agl_bench_connect (self->direct, FALSE);
 }
 
+void
+agl_scene_disconnect (AglScene *self)
+{
+  g_dbus_connection_close_sync (self->on_direct, NULL, NULL);
+  g_clear_object (&self->on_direct);
+}
+
 AglScene *
 agl_scene_new (const char *bin, const char *daemon, const char *cli)
 {
   AglScene *self = g_new0 (AglScene, 1);
-  g_autofree char *config = NULL, *noop = NULL, *socket = NULL;
-  const char *const environment[] = { "DBUS_SESSION_BUS_ADDRESS", NULL, NULL };
-  const char *set[3];
+  g_autofree char *config = NULL;
 
   self->bin = g_strdup (bin);
   self->daemon = g_strdup (daemon);
@@ -224,21 +229,11 @@ agl_scene_new (const char *bin, const char *daemon, const char *cli)
     agl_bench_fail ("no folder to work in: %s", g_strerror (errno));
   self->bus = g_strdup_printf ("unix:path=%s/message-bus", self->root);
   self->direct = g_strdup_printf ("unix:path=%s/run/bus", self->fast);
-  self->noop_direct = g_strdup_printf ("unix:path=%s/noop", self->root);
   config = g_build_filename (self->root, "locks.conf", NULL);
   if (!g_file_set_contents (
           config, "[Locks]\nDetectAgents=false\nMaxLocksPerUser=100000\nMaxWaitersPerUser=4096\n", -1, NULL))
     agl_bench_fail ("cannot write %s", config);
   start_bus (self);
-
-  noop = g_build_filename (bin, "bench-noop", NULL);
-  socket = g_build_filename (self->root, "noop", NULL);
-  set[0] = environment[0];
-  set[1] = self->bus;
-  set[2] = NULL;
-  self->noop_pid = agl_bench_spawn ((const char *const[]){ noop, "bus", socket, NULL }, set, NULL, NULL);
-  agl_scene_await_name (self, AGL_NOOP_NAME);
-  self->noop_on_direct = agl_bench_connect (self->noop_direct, FALSE);
   return self;
 }
 
@@ -252,8 +247,6 @@ void
 agl_scene_free (AglScene *self)
 {
   agl_scene_stop_daemon (self);
-  agl_bench_end (&self->noop_pid, SIGTERM);
-  g_clear_object (&self->noop_on_direct);
   g_clear_object (&self->on_bus);
   agl_bench_end (&self->bus_pid, SIGTERM);
   if (chdir ("/") == 0)
@@ -269,7 +262,6 @@ agl_scene_free (AglScene *self)
   g_free (self->here);
   g_free (self->bus);
   g_free (self->direct);
-  g_free (self->noop_direct);
   g_free (self);
 }
 
@@ -349,7 +341,7 @@ agl_fleet_lock (AglFleet *self, GDBusConnection *connection, guint first, guint 
       while (n_out >= WINDOW)
         g_main_context_iteration (NULL, TRUE);
       n_out++;
-      g_dbus_connection_call (connection, NULL, PATH, NAME, "Acquire",
+      g_dbus_connection_call (connection, NULL, AGL_LOCKS_PATH, NAME, "Acquire",
                               agl_bench_acquire_arguments (g_ptr_array_index (self->directories, i),
                                                            g_array_index (self->pids, pid_t, i)),
                               NULL, 0, PATIENCE_MSEC, NULL, on_locked, &n_out);

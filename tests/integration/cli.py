@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """agentctl-locks, the command line: what scripts and people hold on to."""
+import errno
+import fcntl
 import json
 import os
 import signal
@@ -190,6 +192,30 @@ class Commands(harness.Case):
         self.assertEqual({frozenset(lock) for lock in json.loads(done.stdout)},
                          {frozenset(KEYS | {"agent", "session", "reason"}), frozenset(KEYS | {"expires-at"})})
 
+    def test_columns_by_the_keys_of_json(self):
+        place = self.directory()
+        self.holder(place, agent="A", session="S", reason="R")
+        self.me.acquire(self.directory("claimed"), manual=True, ttl=3600)
+        for command in (["list"], ["check", place], ["occupants", place]):
+            rows = json.loads(self.command_line(*command, "--json").stdout)
+            rows = rows["blockers"] if isinstance(rows, dict) else rows
+            for key in sorted(set().union(*rows)):
+                done = self.command_line(*command, "--output", key)
+                self.assertEqual((done.stderr, len(done.stdout.splitlines())), ("", len(rows) + 1), (command, key))
+        self.assertEqual(self.command_line("list", "--no-legend", "--output=pid,acquired-by,waiters", f"--directory={place}")
+                         .stdout.split(), [str(self.me.list(directory=place)[0][key])
+                                           for key in ("pid", "acquired-by", "waiters")])
+
+    def test_quietly_the_exit_status_alone_tells(self):
+        place = self.directory()
+        self.holder(place)
+        for command, status in ((["list", "-q"], 0), (["list", "-q", "--under=/nowhere"], 0), (["-q"], 0),
+                                (["occupants", "-q", place], 0), (["check", "-q", place], 75),
+                                (["list", "-q", "--kind=none"], 64)):
+            done = self.command_line(*command, environment={"AGENTCTL_LOCKS_ADDRESS": self.service.address(self.door)},
+                                     address=False)
+            self.assertEqual((done.stdout, done.returncode), ("", status), (command, done.stderr))
+
     def test_list_of_nothing(self):
         self.assertEqual(json.loads(self.command_line("list", "--json").stdout), [])
         self.assertEqual(self.command_line("list", "--no-legend").stdout, "")
@@ -306,6 +332,20 @@ class Wrong(harness.Case):
                     self.assertEqual(done.returncode, 70, done.stderr)
                     self.assertIn("missing", done.stderr)
 
+    def test_output_that_cannot_be_written_is_70_and_said(self):
+        program = os.path.join(harness.BUILD, "src", "client", "agentctl-locks")
+        address = f"--address={self.service.address(self.door)}"
+        place = self.directory()
+        self.me.acquire(self.directory("other"), manual=True)
+        for arguments in (["list", address], ["list", "--json", address], ["metrics", address], ["--help"],
+                          ["claim", place, address]):
+            with self.subTest(arguments=arguments), open("/dev/full", "wb") as full:
+                done = subprocess.run([program, *arguments], env=self.service.environment, check=False,
+                                      stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE,
+                                      encoding="utf-8", timeout=harness.LIMIT)
+                self.assertEqual(done.returncode, 70, done.stderr)
+                self.assertIn(os.strerror(errno.ENOSPC), done.stderr)
+
     def test_help(self):
         done = self.command_line("--help", address=False)
         self.assertEqual(done.returncode, 0)
@@ -402,6 +442,26 @@ class StartsTheService(harness.Case):
         done = self.command_line("list", "--user", "--json", address=False)
         self.assertEqual(sorted(lock["directory"] for lock in json.loads(done.stdout)), sorted(places))
         self.assertEqual(len(self.daemons()), 1)
+
+    def test_while_the_last_one_is_stopping(self):
+        """Its socket is gone already and its lock on the folder is not yet, as when it stops for having been idle."""
+        os.mkdir(self.service.runtime, 0o700)
+        program = os.path.join(harness.BUILD, "src", "client", "agentctl-locks")
+        with open(f"{self.service.runtime}/instance", "w", encoding="ascii") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX)
+            command = subprocess.Popen([program, "list", "--user", "--json"], env=self.service.environment,
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            until(lambda: self.log_has(f"(pid {os.getpid()})"), "the start that is refused")
+        out, err = command.communicate(timeout=harness.LIMIT)
+        self.assertEqual((command.returncode, out.split()), (0, [b"[]"]), err)
+        self.assertEqual(len(self.daemons()), 1)
+
+    def log_has(self, text):
+        try:
+            with open(f"{self.service.runtime}/log", encoding="utf-8") as file:
+                return text in file.read()
+        except FileNotFoundError:
+            return False
 
 
 if __name__ == "__main__":

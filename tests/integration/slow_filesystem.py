@@ -182,7 +182,7 @@ class OneCall(Case):
         self.addCleanup(first.wait)
         self.addCleanup(self.mount.end)
         first.terminate()
-        self.assertRaises(harness.Refused, stuck.value)
+        self.assertIn("stopping", self.refused("Unavailable", stuck.value).message)
         until(lambda: self.is_zombie(first.pid), "the end of all of it but the thread that hangs")
         self.service.start()
         self.me = self.client()
@@ -261,7 +261,8 @@ class Killed(Case):
         until(lambda: len([one for one in both if one.poll() is None]) == 1, "the end of all but one")
         self.service.process, = [one for one in both if one.poll() is None]
         until(lambda: self.owner() == self.service.process.pid, "the name")
-        self.assertEqual(os.listdir(self.service.runtime).count("instance.new"), 0)
+        for folder in (self.service.runtime, self.service.state):
+            self.assertNotIn("instance.new", os.listdir(folder))
         self.everything_works()
 
     def test_who_only_looks_dead(self):
@@ -410,6 +411,45 @@ class EachStep(Case):
         self.assertEqual(mount.asleep(), [])
 
 
+class Stop(harness.Case):
+    """A stop leaves no call without an answer, through either door, wherever the call is."""
+
+    config = {"DetectAgents": "true"}
+
+    def setUp(self):
+        super().setUp()
+        self.mount = Mount(self, self.directory("slow"))
+        self.slow = f"{self.mount.path}/project"
+
+    def test_calls_everywhere(self):
+        agents = {door: [self.agent("/", door=door) for _ in range(7)] for door in ("bus", "direct")}
+        place = self.directory("quick")
+        held = self.holder(place)[1]
+        heir = self.agent(self.slow)
+        self.mount.stall()
+        # Two of one user's run in threads and hang, the others wait for a thread.
+        calls = []
+        for some in agents.values():
+            calls += [some[0].begin_acquire(self.slow, manual=True), some[1].begin_call("Check", self.slow),
+                      some[2].begin_call("Occupants", self.slow),
+                      some[3].begin_call("Release", self.slow, harness.options()),
+                      some[4].begin_acquire(self.slow, pid=heir.pid),
+                      some[5].begin_acquire(place, manual=True, conflict="wait"),
+                      some[6].begin_acquire(place, manual=True, conflict="wait", timeout=3_600_000)]
+        until(lambda: self.me.get("WaiterCount") == 4, "the waiters")
+        first, self.service.process = self.service.process, None
+        self.addCleanup(first.wait)
+        self.addCleanup(self.mount.end)
+        first.terminate()
+        for call in calls:
+            self.assertIn("stopping", self.refused("Unavailable", call.value).message)
+        self.mount.end()
+        until(lambda: first.poll() is not None, "its end")
+        self.assertEqual(first.returncode, 0, self.service.log())
+        self.service.start()
+        self.assertEqual([lock["id"] for lock in self.client().list()], [held])
+
+
 class Holders(Case):
     def test_a_holder_on_it_keeps_its_lock(self):
         agent, lock = self.holder(self.slow)
@@ -535,6 +575,33 @@ class Users(Case):
             self.assertRaises(harness.Refused, call.value)
         self.assertEqual([held["id"] for held in self.me.list()], [lock])
         self.mount.go_on()
+
+    def test_a_transfer_is_judged_when_it_is_made(self):
+        """Whose lock it was when the filesystem was asked need not be whose it is when it has answered."""
+        place = f"{self.slow}/place"
+        giver, heir = self.agent(place, uid=OTHERS), self.agent(f"{place}/below", uid=OTHERS)
+        lock = giver.acquire(place, follow_cwd=False)
+        self.mount.stall()
+        given = giver.begin_call("Transfer", lock, harness.options(pid=heir.pid, follow_cwd=True))
+        self.everything_works(given)
+        stranger = self.agent("/", uid=OTHERS - 1)
+        self.me.call("Transfer", lock, harness.options(pid=stranger.pid, force=True, follow_cwd=False))
+        self.assertFalse(given.done())
+        self.mount.go_on()
+        self.refused("NotPermitted", given.value)
+        self.assertEqual((self.me.lock(lock)["pid"], self.me.lock(lock)["uid"]), (stranger.pid, OTHERS - 1))
+
+    def test_a_transfer_of_what_was_released_meanwhile(self):
+        place = f"{self.slow}/place"
+        giver, heir = self.agent(place, uid=OTHERS), self.agent(f"{place}/below", uid=OTHERS)
+        lock = giver.acquire(place, follow_cwd=False)
+        self.mount.stall()
+        given = giver.begin_call("Transfer", lock, harness.options(pid=heir.pid, follow_cwd=True))
+        self.everything_works(given)
+        self.assertEqual(self.me.release(id=lock, force=True), 1)
+        self.mount.go_on()
+        self.refused("NotFound", given.value)
+        self.assertEqual(self.me.list(), [])
 
 
 if __name__ == "__main__":

@@ -681,6 +681,7 @@ test_handed_over (StoreFixture *stored, gconstpointer unused)
 
   kill (agent, SIGUSR2);
   wrong = request_for (agent, world->inside);
+  wrong->force = TRUE;
   for (gint64 limit = g_get_monotonic_time () + 30 * G_USEC_PER_SEC; g_get_monotonic_time () < limit;)
     {
       g_autofree char *link = g_strdup_printf ("/proc/%d/cwd", (int)agent);
@@ -694,6 +695,7 @@ test_handed_over (StoreFixture *stored, gconstpointer unused)
 
   agent = start_holder ();
   request = request_for (agent, world->inside);
+  request->force = TRUE;
   agl_keeper_transfer (world->keeper, lookup (1), request, on_done, &answer);
   g_assert_cmpuint (answer.id, ==, 1);
   kill_holder (launcher);

@@ -444,6 +444,30 @@ test_the_timed_out_still_count (Fixture *f, gconstpointer unused)
 }
 
 static void
+test_stopped_with_work_of_every_kind (Fixture *f, gconstpointer unused)
+{
+  push_stuck (f, ALICE);
+  push_stuck (f, ALICE);
+  push (f, ALICE, new_input (-1, -1, f->freed[1])); /* waits for a thread */
+  push (f, BOB, new_input (f->running[1], -1, -1)); /* is done or about to be, and has not been told */
+  read_byte (f->running[0]);
+  agl_worker_stop (f->worker);
+  read_byte (f->freed[0]);
+  g_assert_cmpuint (f->n_done, ==, 4);
+  g_assert_cmpuint (f->n_refused, ==, 4);
+  g_assert_cmpuint (agl_worker_pending (f->worker), ==, 0);
+
+  push (f, ALICE, new_input (-1, -1, -1));
+  agl_worker_stop (f->worker);
+  g_assert_cmpuint (f->n_refused, ==, 5);
+  g_clear_pointer (&f->worker, agl_worker_free);
+  open_gate (f, 2);
+  wait_for_at_most (0);
+  run_what_is_ready (f);
+  g_assert_cmpuint (f->n_done, ==, 5);
+}
+
+static void
 test_freed_with_stuck_threads (Fixture *f, gconstpointer unused)
 {
   push_stuck (f, ALICE);
@@ -551,6 +575,7 @@ main (int argc, char **argv)
     { "/worker/users-take-turns", test_users_take_turns },
     { "/worker/time-runs-out", test_time_runs_out },
     { "/worker/timed-out-still-count", test_the_timed_out_still_count },
+    { "/worker/stopped", test_stopped_with_work_of_every_kind },
     { "/worker/freed/with-stuck-threads", test_freed_with_stuck_threads },
     { "/worker/freed/with-results-untold", test_freed_with_results_untold },
     { "/worker/freed/while-telling", test_freed_while_telling },
