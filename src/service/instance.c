@@ -14,11 +14,11 @@
 
 #include "core/undead.h"
 
-#define FILE_NAME "instance"
-#define NEW_NAME  "instance.new"
-
 /* A clean stop takes milliseconds; a machine under load may need a while longer. */
 #define STOP_TIMEOUT_MSEC 10000
+
+#define INSTANCE_FILE "instance"
+#define NEW_FILE      "instance.new"
 
 static int
 fail (GError **error, const char *path, const char *what)
@@ -133,9 +133,10 @@ stop_owner (int fd, pid_t owner, const char *path, GError **error)
 static int
 open_file (int folder, const char *path, const char *name, int flags, GError **error)
 {
+  g_autofree char *file = g_build_filename (path, name, NULL);
   int fd = openat (folder, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
 
-  return fd >= 0 ? fd : fail (error, path, "Cannot make the instance file in");
+  return fd >= 0 ? fd : fail (error, file, "Cannot make");
 }
 
 /* Whether @fd is still what stands there: somebody may have put another in its place. */
@@ -144,28 +145,28 @@ is_current (int folder, int fd)
 {
   struct stat ours, theirs;
 
-  return fstat (fd, &ours) == 0 && fstatat (folder, FILE_NAME, &theirs, AT_SYMLINK_NOFOLLOW) == 0
+  return fstat (fd, &ours) == 0 && fstatat (folder, INSTANCE_FILE, &theirs, AT_SYMLINK_NOFOLLOW) == 0
          && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
 }
 
 /* The owner is dead to all but the kernel, which keeps its lock: the file is replaced by another. Of several
- * who see that the one with the flock(2) of the old file does it, and the others begin anew. Returns the new
- * file, locked; -1 without @error: to begin anew. */
+ * who see that the one with the flock(2) of the old file does it. Returns the new file, locked; -1 without
+ * @error: to begin anew. */
 static int
-replace_file (int folder, int old, pid_t owner, const char *path, GError **error)
+replace_file (int folder, int old, pid_t owner, const char *path, const char *option, GError **error)
 {
   int fd;
 
-  if (flock (old, LOCK_EX) != 0)
-    return errno == EINTR ? -1 : fail (error, path, "Cannot take over the instance file in");
+  if (flock (old, LOCK_EX | LOCK_NB) != 0)
+    return refuse (error, path, option, owner);
   if (!is_current (folder, old) || get_owner (old) != owner)
     return -1;
-  if (unlinkat (folder, NEW_NAME, 0) != 0 && errno != ENOENT)
+  if (unlinkat (folder, NEW_FILE, 0) != 0 && errno != ENOENT)
     return fail (error, path, "Cannot replace the instance file in");
-  fd = open_file (folder, path, NEW_NAME, O_EXCL, error);
+  fd = open_file (folder, path, NEW_FILE, O_EXCL, error);
   if (fd < 0)
     return -1;
-  if (take_lock (fd) && renameat (folder, NEW_NAME, folder, FILE_NAME) == 0)
+  if (take_lock (fd) && renameat (folder, NEW_FILE, folder, INSTANCE_FILE) == 0)
     {
       g_message (
           "The agentctl-locksd (pid %d) that served \"%s\" was killed, but a thread of it hangs in the "
@@ -187,12 +188,16 @@ claim_file (int folder, int fd, const char *path, const char *option, gboolean r
   if (take_lock (fd))
     return is_current (folder, fd) ? fd : -1;
   if (errno != EAGAIN && errno != EACCES)
-    return fail (error, path, "Cannot lock the instance file in");
+    {
+      g_autofree char *file = g_build_filename (path, INSTANCE_FILE, NULL);
+
+      return fail (error, file, "Cannot lock");
+    }
   owner = get_owner (fd);
   if (owner == 0)
     return -1;
   if (owner > 0 && agl_life_of (owner) == AGL_LIFE_OVER)
-    return replace_file (folder, fd, owner, path, error);
+    return replace_file (folder, fd, owner, path, option, error);
   if (owner < 0 || !replace)
     return refuse (error, path, option, owner);
   stop_owner (fd, owner, path, error);
@@ -210,7 +215,7 @@ agl_instance_claim (const char *path, mode_t mode, const char *option, gboolean 
     return -1;
   while (locked < 0 && local == NULL)
     {
-      int fd = open_file (folder, path, FILE_NAME, 0, &local);
+      int fd = open_file (folder, path, INSTANCE_FILE, 0, &local);
 
       if (fd < 0)
         break;

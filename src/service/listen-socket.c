@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/text.h"
+#include "core/undead.h"
 
 /* Bound under a name of its own and then renamed: see bind_path(). */
 #define NEW_SUFFIX ".new"
@@ -73,7 +74,19 @@ remove_stale (const char *path, GError **error)
   return unlink (path) == 0 || errno == ENOENT ? TRUE : fail (error, errno, "unlink");
 }
 
-/* Whether somebody listens at @path, or may. The socket of one that was killed refuses. */
+/* Whether who listens at the other end was killed: see undead.h. */
+static gboolean
+is_undead (int fd)
+{
+  struct ucred listener;
+  socklen_t size = sizeof listener;
+
+  return getsockopt (fd, SOL_SOCKET, SO_PEERCRED, &listener, &size) == 0 && listener.pid > 0
+         && agl_life_of (listener.pid) != AGL_LIFE_UNKNOWN;
+}
+
+/* Whether somebody listens at @path, or may. The socket of one that was killed refuses, unless the kernel
+ * cannot end all of its threads yet. */
 static gboolean
 is_in_use (const char *path)
 {
@@ -87,8 +100,10 @@ is_in_use (const char *path)
   if (fd < 0)
     return TRUE;
   memcpy (where.sun_path, path, strlen (path));
-  in_use = connect (fd, (struct sockaddr *)&where, sizeof where) == 0
-           || (errno != ECONNREFUSED && errno != ENOENT);
+  if (connect (fd, (struct sockaddr *)&where, sizeof where) == 0)
+    in_use = !is_undead (fd);
+  else
+    in_use = errno != ECONNREFUSED && errno != ENOENT;
   close (fd);
   return in_use;
 }

@@ -261,7 +261,8 @@ class Killed(Case):
         until(lambda: len([one for one in both if one.poll() is None]) == 1, "the end of all but one")
         self.service.process, = [one for one in both if one.poll() is None]
         until(lambda: self.owner() == self.service.process.pid, "the name")
-        self.assertEqual(os.listdir(self.service.runtime).count("instance.new"), 0)
+        for folder in (self.service.runtime, self.service.state):
+            self.assertNotIn("instance.new", os.listdir(folder))
         self.everything_works()
 
     def test_who_only_looks_dead(self):
