@@ -229,9 +229,10 @@ wait_for_end (Monitor *self)
 static void
 watch (Monitor *self)
 {
-  g_autoptr (AglListener) listener = agl_listener_new (self->service, &funcs, self);
+  AglListener *listener = agl_listener_new (self->service, &funcs, self);
 
   wait_for_end (self);
+  agl_listener_free (listener);
 }
 
 static void
