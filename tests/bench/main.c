@@ -83,7 +83,7 @@ static void
 run_scans (AglScene *scene)
 {
   {
-    g_autoptr (AglFleet) fleet = agl_fleet_new (scene, "fleet-500", 500);
+    g_autoptr (AglFleet) G_GNUC_UNUSED fleet = agl_fleet_new (scene, "fleet-500", 500);
 
     agl_rows_detection (scene);
   }
