@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /* test-slow-mount DIRECTORY: mounts a filesystem there and is its server, until standard input is closed.
- * Whatever name is looked for is a directory, but for those with a dot in them, and nothing is cached, so
- * that each step into it asks us. Lines on standard input: "stall" (requests are taken and not answered),
- * "go" (they are answered now, and what follows). Each is answered with itself. */
+ * Whatever name is looked for is a directory, but for those with a dot in them, which are not there, and
+ * those that end with "-file", and nothing is cached, so that each step into it asks us. Lines on standard
+ * input: "stall" (requests are taken and not answered), "go" (they are answered now, and what follows). Each
+ * is answered with itself. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -53,12 +54,23 @@ reply (const struct fuse_in_header *in, int error, void *data, size_t n_bytes)
     fail ("writev");
 }
 
+static bool
+is_file (uint64_t inode)
+{
+  const char *name = nodes[inode - 1].name;
+  size_t length = strlen (name);
+
+  return length >= 5 && strcmp (name + length - 5, "-file") == 0;
+}
+
 static struct fuse_attr
 attributes (uint64_t inode)
 {
-  return (struct fuse_attr){
-    .ino = inode, .mode = S_IFDIR | 0777, .nlink = 2, .uid = geteuid (), .gid = getegid ()
-  };
+  return (struct fuse_attr){ .ino = inode,
+                             .mode = is_file (inode) ? S_IFREG | 0666 : S_IFDIR | 0777,
+                             .nlink = 2,
+                             .uid = geteuid (),
+                             .gid = getegid () };
 }
 
 static void
@@ -107,13 +119,16 @@ answer (const struct fuse_in_header *in)
     case FUSE_GETATTR:
       reply (in, 0, &attr, sizeof attr);
       break;
+    case FUSE_OPEN:
     case FUSE_OPENDIR:
       reply (in, 0, &open_out, sizeof open_out);
       break;
     case FUSE_STATFS:
       reply (in, 0, &statfs_out, sizeof statfs_out);
       break;
+    case FUSE_FLUSH:
     case FUSE_READDIR:
+    case FUSE_RELEASE:
     case FUSE_RELEASEDIR:
       reply (in, 0, NULL, 0);
       break;
