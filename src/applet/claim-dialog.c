@@ -6,6 +6,10 @@
 #include "applet/lock-calls.h"
 #include "applet/trouble.h"
 
+/* With room for an error. */
+#define DEFAULT_WIDTH  440
+#define DEFAULT_HEIGHT 380
+
 struct _AglClaimDialog
 {
   AdwWindow parent_instance;
@@ -63,7 +67,8 @@ show_trouble (AglClaimDialog *self, const char *text)
 static void
 on_directory_changed (AglClaimDialog *self)
 {
-  show_trouble (self, NULL);
+  if (gtk_widget_get_visible (self->trouble_box))
+    show_trouble (self, NULL);
   update (self);
 }
 
@@ -100,7 +105,6 @@ on_claim (AglClaimDialog *self)
 
   if (*path == '\0' || self->cancellable != NULL || end >= G_N_ELEMENTS (ends))
     return;
-  show_trouble (self, NULL);
   self->cancellable = g_cancellable_new ();
   update (self);
   agl_lock_calls_claim (agl_window_get_link (self->window), path,
@@ -143,6 +147,9 @@ agl_claim_dialog_present (AglWindow *parent, const char *directory)
   AglClaimDialog *self = g_object_new (AGL_TYPE_CLAIM_DIALOG, "transient-for", parent, NULL);
 
   self->window = g_object_ref (parent);
+  /* No wider than what it belongs to. */
+  gtk_window_set_default_size (GTK_WINDOW (self),
+                               MIN (DEFAULT_WIDTH, gtk_widget_get_width (GTK_WIDGET (parent))), DEFAULT_HEIGHT);
   if (directory != NULL && g_utf8_validate (directory, -1, NULL))
     gtk_editable_set_text (GTK_EDITABLE (self->directory), directory);
   gtk_window_present (GTK_WINDOW (self));

@@ -12,7 +12,7 @@
  *   app.test-choose ((su))      title and position: chooses in a field of the window on top
  *   app.test-direction (b rtl)  right to left
  *   app.test-size ((ii) size)   of the window
- *   app.test-menu (t id)        opens the menu of a lock
+ *   app.test-menu (t id)        opens the menu of a lock; 0: closes it
  *   app.test-frames (s file)    since the last time: for each frame when it was drawn, in µs, a line each */
 #include <glib/gi18n.h>
 #include <glib/gstdio.h>
@@ -71,20 +71,50 @@ find_widget (GtkWidget *root, GType type)
   return NULL;
 }
 
+typedef gboolean (*Visit) (GtkWidget *widget, gpointer user_data);
+
+/* Every widget that is on the screen, until @visit says TRUE. */
+static gboolean
+visit_all (GtkWidget *root, Visit visit, gpointer user_data)
+{
+  if (!gtk_widget_get_mapped (root))
+    return FALSE;
+  if (visit (root, user_data))
+    return TRUE;
+  for (GtkWidget *child = gtk_widget_get_first_child (root); child != NULL;
+       child = gtk_widget_get_next_sibling (child))
+    if (visit_all (child, visit, user_data))
+      return TRUE;
+  return FALSE;
+}
+
 /* --- pictures --- */
+
+static gboolean
+is_popover (GtkWidget *widget, gpointer user_data)
+{
+  if (!GTK_IS_POPOVER (widget))
+    return FALSE;
+  *(GtkWidget **)user_data = widget;
+  return TRUE;
+}
 
 static void
 on_picture (GSimpleAction *action, GVariant *parameter, gpointer user_data)
 {
   GtkWidget *window = GTK_WIDGET (top_window (user_data));
-  g_autoptr (GdkPaintable) paintable = gtk_widget_paintable_new (window);
+  g_autoptr (GdkPaintable) paintable = NULL;
   GtkSnapshot *snapshot = gtk_snapshot_new ();
   g_autoptr (GskRenderNode) node = NULL;
   g_autoptr (GdkTexture) texture = NULL;
   g_autofree char *part = g_strconcat (g_variant_get_string (parameter, NULL), ".part", NULL);
-  int width = gtk_widget_get_width (window);
-  int height = gtk_widget_get_height (window);
+  int width, height;
 
+  /* A menu is a surface of its own. */
+  visit_all (window, is_popover, &window);
+  paintable = gtk_widget_paintable_new (window);
+  width = gtk_widget_get_width (window);
+  height = gtk_widget_get_height (window);
   gdk_paintable_snapshot (paintable, snapshot, width, height);
   node = gtk_snapshot_free_to_node (snapshot);
   texture = gsk_renderer_render_texture (gtk_native_get_renderer (GTK_NATIVE (window)), node,
@@ -193,23 +223,6 @@ on_rows (GSimpleAction *action, GVariant *parameter, gpointer user_data)
 }
 
 /* --- texts --- */
-
-typedef gboolean (*Visit) (GtkWidget *widget, gpointer user_data);
-
-/* Every widget that is on the screen, until @visit says TRUE. */
-static gboolean
-visit_all (GtkWidget *root, Visit visit, gpointer user_data)
-{
-  if (!gtk_widget_get_mapped (root))
-    return FALSE;
-  if (visit (root, user_data))
-    return TRUE;
-  for (GtkWidget *child = gtk_widget_get_first_child (root); child != NULL;
-       child = gtk_widget_get_next_sibling (child))
-    if (visit_all (child, visit, user_data))
-      return TRUE;
-  return FALSE;
-}
 
 static void
 add_text (JsonBuilder *json, const char *name, const char *text)
@@ -418,7 +431,13 @@ open_menu_of (GtkWidget *root, guint64 id)
 static void
 on_menu (GSimpleAction *action, GVariant *parameter, gpointer user_data)
 {
-  open_menu_of (GTK_WIDGET (gtk_application_get_active_window (user_data)), g_variant_get_uint64 (parameter));
+  GtkWidget *window = GTK_WIDGET (gtk_application_get_active_window (user_data));
+  GtkWidget *open = NULL;
+
+  if (visit_all (window, is_popover, &open))
+    gtk_popover_popdown (GTK_POPOVER (open));
+  if (g_variant_get_uint64 (parameter) != 0)
+    open_menu_of (window, g_variant_get_uint64 (parameter));
 }
 
 /* --- frames --- */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """agentctl-locks-applet: the real one, against a real service, on a screen without a monitor."""
+import json
 import os
 import signal
 import stat
@@ -9,6 +10,10 @@ import harness
 from applet_screen import Applet, Screen
 from gi.repository import GLib
 from harness import until
+
+
+BUS_LAUNCHER = next((path for path in ("/usr/libexec/at-spi-bus-launcher", "/usr/lib/at-spi-bus-launcher",
+                                       "/usr/lib/at-spi2-core/at-spi-bus-launcher") if os.path.exists(path)), "")
 
 
 class AppletCase(harness.Case):
@@ -408,6 +413,68 @@ class Finding(AppletCase):
         return found
 
 
+class Reader(AppletCase):
+    """What a screen reader is told, over a real accessibility bus."""
+
+    def setUp(self):
+        super().setUp()
+        with open(f"{self.service.root}/services/org.a11y.Bus.service", "w", encoding="utf-8") as file:
+            file.write(f"[D-BUS Service]\nName=org.a11y.Bus\nExec={BUS_LAUNCHER}\n")
+
+    def start_reader(self):
+        return self.start_applet(environment={"GTK_A11Y": "atspi"})
+
+    def read(self, applet, *what):
+        reader = os.path.join(os.path.dirname(os.path.abspath(__file__)), "applet_reader.py")
+        done = subprocess.run(["/usr/bin/python3", "-W", "ignore", reader, *(what or ["tree"])], env=applet.environment,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=harness.LIMIT, check=True)
+        return json.loads(done.stdout)
+
+    def objects(self, applet):
+        def walk(one):
+            yield one
+            for child in one["children"]:
+                yield from walk(child)
+        tree = self.read(applet)
+        return [] if tree is None else list(walk(tree))
+
+    def assert_named(self, objects):
+        """Whatever the focus can come to says what it is, in words and not in the names of classes."""
+        for one in objects:
+            # The unnamed ones hold others: also a list and its items, libadwaita's, around the fields of a dialog.
+            if one["focusable"] and one["role"] in ("push button", "toggle button", "text", "combo box", "entry"):
+                self.assertNotRegex(one["name"], "^(|Gtk.*|Adw.*|Agl.*)$", one["role"])
+
+    def test_everything_has_a_name(self):
+        agent, lock = self.holder(self.directory(), agent="claude", reason="the parser")
+        applet = self.start_reader()
+        applet.wait_ids([lock])
+        objects = until(lambda: self.objects(applet), "the applet on the accessibility bus")
+        self.assert_named(objects)
+        named = {(one["role"], one["name"]) for one in objects}
+        place = self.directory()
+        self.assertIn(("list", "Locks"), named)
+        self.assertIn(("push button", f"Actions for {place}"), named)
+        line = next(one["name"] for one in objects if one["role"] == "list item")
+        for word in (place, "claude", str(agent.pid), "the parser", "Exclusive"):
+            self.assertIn(word, line)
+
+    def test_claiming_by_its_means(self):
+        """A press of the button as a reader would press it opens the dialog, and everything in it has a name."""
+        applet = self.start_reader()
+        applet.wait_page("empty")
+        until(lambda: self.objects(applet), "the applet on the accessibility bus")
+        self.assertTrue(self.read(applet, "press", "push button", "Claim a Directory"))
+        applet.wait_state(lambda state: state["dialog"], "the dialog")
+        objects = self.objects(applet)
+        self.assert_named(objects)
+        named = {(one["role"], one["name"]) for one in objects}
+        self.assertIn(("push button", "Claim"), named)
+        applet.type("Directory", self.directory("mine"))
+        self.assertTrue(self.read(applet, "press", "push button", "Claim"))
+        self.me.wait_signal("LockAcquired")
+
+
 class Pictures(AppletCase):
     """A picture of each state and layout, in tests/applet-pictures of the build folder, for people to look at. Here
     it is only seen that each is one."""
@@ -454,6 +521,7 @@ class Pictures(AppletCase):
         self.take(applet, "rows-error")
         applet.on_lock("app.test-menu", lock)
         self.take(applet, "rows-menu")
+        applet.on_lock("app.test-menu", 0)
         applet.on_lock("win.force-release", lock)
         applet.wait_state(lambda state: state["dialog"], "a question")
         self.take(applet, "force-dialog")
@@ -465,7 +533,7 @@ class Pictures(AppletCase):
         applet.type("Directory", self.directory("home/src/website"))
         applet.type("Reason", "a quick look")
         applet.press("Claim")
-        applet.wait_state(lambda state: any("codex" in text for text in state["dialog"]), "an error")
+        applet.wait_state(lambda state: any("test-agent" in text for text in state["dialog"]), "an error")
         self.take(applet, "claim-dialog-error")
         applet.press("Cancel")
         applet.wait_state(lambda state: not state["dialog"], "no dialog")

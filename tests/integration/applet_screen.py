@@ -167,7 +167,8 @@ class Applet:
         if self.process.poll() is None:
             self.activate("app.quit")
             until(lambda: self.process.poll() is not None, lambda: f"the end of the applet: {self.words()}")
-        self.bus.close_sync(None)
+        if not self.bus.is_closed():
+            self.bus.close_sync(None)
         return self.process.returncode
 
     def kill(self):
