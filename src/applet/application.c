@@ -6,7 +6,6 @@
 #include "applet/notifier.h"
 #include "applet/preferences.h"
 #include "applet/presence.h"
-#include "applet/repository.h"
 #include "applet/tray-hint.h"
 #include "applet/window.h"
 #include "config.h"
@@ -195,7 +194,7 @@ agl_application_startup (GApplication *application)
                                            accelerators[i].keys);
   self->model = agl_lock_model_new ();
   self->link = agl_service_link_new (&self->where, self->model);
-  self->repositories = agl_repository_finder_new (G_LIST_MODEL (self->model));
+  self->repositories = agl_repository_finder_new (self->model);
   self->choices = agl_choices_new ();
   self->notifier = agl_notifier_new (application);
   self->notices = agl_notices_new (self->model, self->choices, &agl_notifier_outlet, self->notifier);
@@ -262,6 +261,13 @@ agl_application_get_choices (AglApplication *self)
 {
   g_return_val_if_fail (AGL_IS_APPLICATION (self), NULL);
   return self->choices;
+}
+
+AglRepositoryFinder *
+agl_application_get_repositories (AglApplication *self)
+{
+  g_return_val_if_fail (AGL_IS_APPLICATION (self), NULL);
+  return self->repositories;
 }
 
 static void

@@ -3,6 +3,7 @@
 #include <adwaita.h>
 
 #include "applet/choices.h"
+#include "applet/repository.h"
 #include "applet/service-link.h"
 
 /* The applet: one process a session, with or without its window.
@@ -24,6 +25,7 @@ AglApplication *agl_application_new (void);
 AglServiceLink *agl_application_get_link (AglApplication *self);
 AglLockModel *agl_application_get_model (AglApplication *self);
 AglChoices *agl_application_get_choices (AglApplication *self);
+AglRepositoryFinder *agl_application_get_repositories (AglApplication *self);
 
 /* Shows the window, made when there is none. */
 void agl_application_show (AglApplication *self);

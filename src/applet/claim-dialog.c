@@ -148,8 +148,8 @@ agl_claim_dialog_present (AglWindow *parent, const char *directory)
 
   self->window = g_object_ref (parent);
   /* No wider than what it belongs to. */
-  gtk_window_set_default_size (GTK_WINDOW (self),
-                               MIN (DEFAULT_WIDTH, gtk_widget_get_width (GTK_WIDGET (parent))), DEFAULT_HEIGHT);
+  gtk_window_set_default_size (
+      GTK_WINDOW (self), MIN (DEFAULT_WIDTH, gtk_widget_get_width (GTK_WIDGET (parent))), DEFAULT_HEIGHT);
   if (directory != NULL && g_utf8_validate (directory, -1, NULL))
     gtk_editable_set_text (GTK_EDITABLE (self->directory), directory);
   gtk_window_present (GTK_WINDOW (self));

@@ -145,25 +145,89 @@ arrange (AglLockGroups *self)
   return items;
 }
 
-/* One items-changed, from the first difference to the last. */
+/* --- telling what is different --- */
+
+/* Where each item is to be, counted from 1. */
+static GHashTable *
+index_items (GPtrArray *items)
+{
+  GHashTable *positions = g_hash_table_new (NULL, NULL);
+
+  for (guint i = 0; i < items->len; i++)
+    g_hash_table_insert (positions, items->pdata[i], GUINT_TO_POINTER (i + 1));
+  return positions;
+}
+
+/* Which of the present items stay where they are among each other: TRUE for each that does not. */
+static gboolean *
+choose_leaving (AglLockGroups *self, GHashTable *positions)
+{
+  gboolean *leaving = g_new0 (gboolean, self->items->len + 1);
+  guint last = 0;
+
+  for (guint i = 0; i < self->items->len; i++)
+    {
+      guint position = GPOINTER_TO_UINT (g_hash_table_lookup (positions, self->items->pdata[i]));
+
+      leaving[i] = position <= last;
+      last = MAX (last, position);
+    }
+  return leaving;
+}
+
+static void
+remove_leaving (AglLockGroups *self, const gboolean *leaving)
+{
+  guint end = self->items->len;
+
+  while (end > 0)
+    {
+      guint begin = end;
+
+      while (begin > 0 && leaving[begin - 1])
+        begin--;
+      if (begin < end)
+        {
+          g_ptr_array_remove_range (self->items, begin, end - begin);
+          g_list_model_items_changed (G_LIST_MODEL (self), begin, end - begin, 0);
+        }
+      end = begin == 0 ? 0 : begin - 1;
+    }
+}
+
+static void
+add_missing (AglLockGroups *self, GPtrArray *wanted)
+{
+  guint begin = 0;
+
+  while (begin < wanted->len)
+    {
+      gpointer next = begin < self->items->len ? self->items->pdata[begin] : NULL;
+      guint end = begin;
+
+      while (end < wanted->len && wanted->pdata[end] != next)
+        {
+          g_ptr_array_insert (self->items, (gint)end, g_object_ref (wanted->pdata[end]));
+          end++;
+        }
+      if (begin < end)
+        g_list_model_items_changed (G_LIST_MODEL (self), begin, 0, end - begin);
+      begin = end + 1;
+    }
+}
+
+/* Runs of rows that go, then runs that come, and what stays is not spoken of: a view makes every row anew
+ * that is, and here the first and the last often change together. */
 static void
 regroup (AglLockGroups *self)
 {
-  g_autoptr (GPtrArray) before = self->items;
-  guint front = 0, back = 0;
-  guint shorter;
+  g_autoptr (GPtrArray) wanted = arrange (self);
+  g_autoptr (GHashTable) positions = index_items (wanted);
+  g_autofree gboolean *leaving = choose_leaving (self, positions);
 
   g_clear_handle_id (&self->regroup_source, g_source_remove);
-  self->items = arrange (self);
-  shorter = MIN (before->len, self->items->len);
-  while (front < shorter && before->pdata[front] == self->items->pdata[front])
-    front++;
-  while (back < shorter - front
-         && before->pdata[before->len - 1 - back] == self->items->pdata[self->items->len - 1 - back])
-    back++;
-  if (before->len != front + back || self->items->len != front + back)
-    g_list_model_items_changed (G_LIST_MODEL (self), front, before->len - front - back,
-                                self->items->len - front - back);
+  remove_leaving (self, leaving);
+  add_missing (self, wanted);
 }
 
 static gboolean
@@ -176,11 +240,10 @@ on_regroup (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* Repositories are told one by one, in no time: one look at them all is enough. */
-static void
-on_repository (AglLockEntry *entry, GParamSpec *pspec, gpointer user_data)
+void
+agl_lock_groups_regroup (AglLockGroups *self)
 {
-  AglLockGroups *self = user_data;
+  g_return_if_fail (AGL_IS_LOCK_GROUPS (self));
 
   if (self->regroup_source == 0)
     self->regroup_source = g_idle_add (on_regroup, self);
@@ -189,17 +252,7 @@ on_repository (AglLockEntry *entry, GParamSpec *pspec, gpointer user_data)
 static void
 on_items_changed (GListModel *locks, guint position, guint removed, guint added, gpointer user_data)
 {
-  AglLockGroups *self = user_data;
-
-  for (guint i = position; i < position + added; i++)
-    {
-      g_autoptr (AglLockEntry) entry = g_list_model_get_item (locks, i);
-
-      g_signal_handlers_disconnect_by_func (entry, on_repository, self);
-      g_signal_connect_object (entry, "notify::repository", G_CALLBACK (on_repository), self, 0);
-      g_signal_connect_object (entry, "notify::directory", G_CALLBACK (on_repository), self, 0);
-    }
-  regroup (self);
+  regroup (user_data);
 }
 
 AglLockGroups *
@@ -209,7 +262,7 @@ agl_lock_groups_new (GListModel *locks)
 
   self->locks = g_object_ref (locks);
   g_signal_connect_object (locks, "items-changed", G_CALLBACK (on_items_changed), self, 0);
-  on_items_changed (locks, 0, 0, g_list_model_get_n_items (locks), self);
+  regroup (self);
   return self;
 }
 

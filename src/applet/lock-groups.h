@@ -15,5 +15,8 @@ G_DECLARE_FINAL_TYPE (AglLockGroup, agl_lock_group, AGL, LOCK_GROUP, GObject)
 /* @locks: a list of AglLockEntry by id; referenced. */
 AglLockGroups *agl_lock_groups_new (GListModel *locks);
 
+/* Locks have learned which repository they belong to: soon the list shows it. */
+void agl_lock_groups_regroup (AglLockGroups *self);
+
 /* The repository's folder, raw. */
 const char *agl_lock_group_get_repository (AglLockGroup *self);

@@ -16,9 +16,24 @@ struct _AglLockList
 
 G_DEFINE_FINAL_TYPE (AglLockList, agl_lock_list, ADW_TYPE_BIN)
 
+/* A list keeps two hundred rows at hand, of which a dozen are seen: the others are rewritten when they are.
+ */
+static gboolean
+is_seen (GtkWidget *row)
+{
+  GtkWidget *view = gtk_widget_get_ancestor (row, GTK_TYPE_LIST_VIEW);
+  graphene_rect_t bounds;
+
+  return view != NULL && gtk_widget_compute_bounds (row, view, &bounds)
+         && bounds.origin.y + bounds.size.height >= 0
+         && bounds.origin.y <= (float)gtk_widget_get_height (view);
+}
+
 static gint64
 tell_age (gpointer text, gint64 now_usec)
 {
+  if (!is_seen (text))
+    return now_usec + G_TIME_SPAN_SECOND;
   return agl_lock_row_tell_age (text, now_usec);
 }
 

@@ -40,7 +40,7 @@ struct _AglLockModel
   GHashTable *ended;    /* ids that were released */
   GQueue ended_order;   /* the same, the oldest first */
   guint batch_source;
-  gint64 last_batch_usec;
+  gint64 next_batch_usec; /* not before, monotonic */
   GPtrArray *notices;
   /* While a batch is applied: how many rows at the front and at the back nothing has touched. */
   guint front, back;
@@ -307,6 +307,7 @@ settle (AglLockModel *self, guint n_before)
 void
 agl_lock_model_flush (AglLockModel *self)
 {
+  gint64 begin, end;
   guint n_before;
   Event *event;
 
@@ -316,7 +317,7 @@ agl_lock_model_flush (AglLockModel *self)
   if (self->list_is_due || self->events.length == 0)
     return;
   g_object_ref (self);
-  self->last_batch_usec = g_get_monotonic_time ();
+  begin = g_get_monotonic_time ();
   self->front = G_MAXUINT;
   self->back = G_MAXUINT;
   n_before = self->rows->len;
@@ -326,6 +327,9 @@ agl_lock_model_flush (AglLockModel *self)
       event_free (event);
     }
   settle (self, n_before);
+  /* Whatever those who listen make of it, twice as long is theirs for other things. */
+  end = g_get_monotonic_time ();
+  self->next_batch_usec = end + MAX (AGL_LOCK_MODEL_BATCH_MSEC * G_TIME_SPAN_MILLISECOND, 2 * (end - begin));
   g_object_unref (self);
 }
 
@@ -339,16 +343,17 @@ on_batch (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* At once when nothing was applied for a while, else when the batch's time is over. */
+/* At once when nothing was applied for a while, else when the batch's time is over; in any case after what is
+ * to be drawn, which has a higher priority (GDK_PRIORITY_REDRAW). */
 static void
 schedule (AglLockModel *self)
 {
-  gint64 since_msec = (g_get_monotonic_time () - self->last_batch_usec) / G_TIME_SPAN_MILLISECOND;
+  gint64 wait_msec = (self->next_batch_usec - g_get_monotonic_time ()) / G_TIME_SPAN_MILLISECOND;
 
   if (self->batch_source != 0 || self->list_is_due)
     return;
-  self->batch_source = g_timeout_add (
-      (guint)CLAMP (AGL_LOCK_MODEL_BATCH_MSEC - since_msec, 0, AGL_LOCK_MODEL_BATCH_MSEC), on_batch, self);
+  self->batch_source =
+      g_timeout_add_full (G_PRIORITY_DEFAULT_IDLE, (guint)MAX (wait_msec, 0), on_batch, self, NULL);
 }
 
 static Event *

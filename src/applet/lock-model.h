@@ -20,8 +20,8 @@
 #define AGL_TYPE_LOCK_MODEL (agl_lock_model_get_type ())
 G_DECLARE_FINAL_TYPE (AglLockModel, agl_lock_model, AGL, LOCK_MODEL, GObject)
 
-/* Twenty times a second is quicker than people read. */
-#define AGL_LOCK_MODEL_BATCH_MSEC 50
+/* Ten times a second is quicker than people read. */
+#define AGL_LOCK_MODEL_BATCH_MSEC 100
 
 AglLockModel *agl_lock_model_new (void);
 

@@ -103,7 +103,6 @@ show_lock (AglLockRow *self, AglLockEntry *lock)
   gtk_image_set_from_icon_name (self->icon, icon_name (lock));
   set_class (GTK_WIDGET (self->icon), "warning", worrying);
   gtk_label_set_text (self->directory, directory);
-  gtk_widget_set_tooltip_text (GTK_WIDGET (self->directory), directory);
   say (self->holder, agl_words_holder (lock));
   say (self->mode, agl_words_mode (lock));
   say_or_hide (self->waiters, GTK_WIDGET (self->waiters), agl_words_waiters (lock));
@@ -188,6 +187,17 @@ on_dismiss (AglLockRow *self)
     agl_lock_entry_set_trouble (lock, NULL);
 }
 
+/* The whole path, where it does not fit. Asked for when it is wanted: to set the text of a tooltip asks the
+ * display where the pointer is, for every row. */
+static gboolean
+on_tooltip (AglLockRow *self, int x, int y, gboolean keyboard, GtkTooltip *tooltip)
+{
+  if (!pango_layout_is_ellipsized (gtk_label_get_layout (self->directory)))
+    return FALSE;
+  gtk_tooltip_set_text (tooltip, gtk_label_get_text (self->directory));
+  return TRUE;
+}
+
 /* --- GObject --- */
 
 AglLockRow *
@@ -225,6 +235,7 @@ agl_lock_row_class_init (AglLockRowClass *klass)
   gtk_widget_class_bind_template_child (widget_class, AglLockRow, trouble);
   gtk_widget_class_bind_template_child (widget_class, AglLockRow, menu);
   gtk_widget_class_bind_template_callback (widget_class, on_dismiss);
+  gtk_widget_class_bind_template_callback (widget_class, on_tooltip);
 }
 
 static void

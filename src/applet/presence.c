@@ -94,6 +94,13 @@ on_tray_state (AglPresence *self)
 }
 
 static void
+on_repository_found (AglPresence *self)
+{
+  if (self->tray != NULL)
+    agl_tray_refresh (self->tray);
+}
+
+static void
 close_tray (AglPresence *self)
 {
   if (self->tray == NULL)
@@ -169,6 +176,8 @@ agl_presence_new (AglApplication *application, AglChoices *choices)
   g_signal_connect_object (choices, "notify::background", G_CALLBACK (on_background_chosen), self,
                            G_CONNECT_SWAPPED);
   g_signal_connect_object (choices, "notify::tray-hint", G_CALLBACK (update_hint), self, G_CONNECT_SWAPPED);
+  g_signal_connect_object (agl_application_get_repositories (application), "found",
+                           G_CALLBACK (on_repository_found), self, G_CONNECT_SWAPPED);
   settle (self);
   return self;
 }

@@ -7,8 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "applet/lock-entry.h"
-
 /* A path is at most PATH_MAX long, and so is what these files name. */
 #define MAX_FILE_BYTES 4200
 
@@ -20,9 +18,11 @@
 struct _AglRepositoryFinder
 {
   GObject parent_instance;
-  GListModel *locks;
+  AglLockModel *model;
   GThreadPool *pool;
 };
+
+static guint found_signal;
 
 G_DEFINE_FINAL_TYPE (AglRepositoryFinder, agl_repository_finder, G_TYPE_OBJECT)
 
@@ -117,7 +117,7 @@ agl_repository_find (const char *directory)
 
 typedef struct
 {
-  GWeakRef entry;
+  GWeakRef finder, entry;
   char *directory, *repository;
 } Question;
 
@@ -126,6 +126,7 @@ question_free (gpointer data)
 {
   Question *question = data;
 
+  g_weak_ref_clear (&question->finder);
   g_weak_ref_clear (&question->entry);
   g_free (question->directory);
   g_free (question->repository);
@@ -136,10 +137,15 @@ static gboolean
 on_answered (gpointer user_data)
 {
   Question *question = user_data;
+  g_autoptr (AglRepositoryFinder) finder = g_weak_ref_get (&question->finder);
   g_autoptr (AglLockEntry) entry = g_weak_ref_get (&question->entry);
 
-  if (entry != NULL && g_str_equal (agl_lock_entry_get_path (entry), question->directory))
-    agl_lock_entry_set_repository (entry, question->repository);
+  if (finder != NULL && entry != NULL && g_str_equal (agl_lock_entry_get_path (entry), question->directory)
+      && g_strcmp0 (agl_lock_entry_get_repository (entry), question->repository) != 0)
+    {
+      agl_lock_entry_set_repository (entry, question->repository);
+      g_signal_emit (finder, found_signal, 0);
+    }
   question_free (question);
   return G_SOURCE_REMOVE;
 }
@@ -158,15 +164,17 @@ ask (AglRepositoryFinder *self, AglLockEntry *entry)
 {
   Question *question = g_new0 (Question, 1);
 
+  g_weak_ref_init (&question->finder, self);
   g_weak_ref_init (&question->entry, entry);
   question->directory = g_strdup (agl_lock_entry_get_path (entry));
   g_thread_pool_push (self->pool, question, NULL);
 }
 
 static void
-on_directory (AglLockEntry *entry, GParamSpec *pspec, gpointer user_data)
+on_lock_changed (AglLockModel *model, AglLockEntry *entry, guint changes, gpointer user_data)
 {
-  ask (user_data, entry);
+  if ((changes & AGL_LOCK_CHANGED_DIRECTORY) != 0)
+    ask (user_data, entry);
 }
 
 static GQuark
@@ -188,17 +196,18 @@ on_items_changed (GListModel *locks, guint position, guint removed, guint added,
       if (g_object_get_qdata (G_OBJECT (entry), asked_quark ()) == self)
         continue;
       g_object_set_qdata (G_OBJECT (entry), asked_quark (), self);
-      g_signal_connect_object (entry, "notify::directory", G_CALLBACK (on_directory), self, 0);
       ask (self, entry);
     }
 }
 
 AglRepositoryFinder *
-agl_repository_finder_new (GListModel *locks)
+agl_repository_finder_new (AglLockModel *model)
 {
+  GListModel *locks = G_LIST_MODEL (model);
   AglRepositoryFinder *self = g_object_new (AGL_TYPE_REPOSITORY_FINDER, NULL);
 
-  self->locks = g_object_ref (locks);
+  self->model = g_object_ref (model);
+  g_signal_connect_object (model, "lock-changed", G_CALLBACK (on_lock_changed), self, 0);
   g_signal_connect_object (locks, "items-changed", G_CALLBACK (on_items_changed), self, 0);
   on_items_changed (locks, 0, 0, g_list_model_get_n_items (locks), self);
   return self;
@@ -211,7 +220,7 @@ agl_repository_finder_finalize (GObject *object)
 
   /* Threads that hang are left behind; what they still say nobody hears. */
   g_thread_pool_free (self->pool, TRUE, FALSE);
-  g_clear_object (&self->locks);
+  g_clear_object (&self->model);
   G_OBJECT_CLASS (agl_repository_finder_parent_class)->finalize (object);
 }
 
@@ -219,6 +228,8 @@ static void
 agl_repository_finder_class_init (AglRepositoryFinderClass *klass)
 {
   G_OBJECT_CLASS (klass)->finalize = agl_repository_finder_finalize;
+  found_signal = g_signal_new ("found", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                               G_TYPE_NONE, 0);
 }
 
 static void

@@ -272,9 +272,11 @@ on_update (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-static void
-update_soon (AglTray *self)
+void
+agl_tray_refresh (AglTray *self)
 {
+  g_return_if_fail (AGL_IS_TRAY (self));
+
   if (self->update == 0)
     self->update = g_timeout_add (UPDATE_MSEC, on_update, self);
 }
@@ -369,10 +371,10 @@ agl_tray_new (GDBusConnection *bus, AglServiceLink *link, AglChoices *choices, G
   self->actions = g_object_ref (actions);
   self->menu = agl_menu_server_new (actions);
   g_signal_connect_object (self->menu, "about-to-show", G_CALLBACK (set_menu), self, G_CONNECT_SWAPPED);
-  g_signal_connect_object (locks, "items-changed", G_CALLBACK (update_soon), self, G_CONNECT_SWAPPED);
-  g_signal_connect_object (locks, "lock-changed", G_CALLBACK (update_soon), self, G_CONNECT_SWAPPED);
-  g_signal_connect_object (link, "notify::state", G_CALLBACK (update_soon), self, G_CONNECT_SWAPPED);
-  g_signal_connect_object (choices, "notify::group-by-repository", G_CALLBACK (update_soon), self,
+  g_signal_connect_object (locks, "items-changed", G_CALLBACK (agl_tray_refresh), self, G_CONNECT_SWAPPED);
+  g_signal_connect_object (locks, "lock-changed", G_CALLBACK (agl_tray_refresh), self, G_CONNECT_SWAPPED);
+  g_signal_connect_object (link, "notify::state", G_CALLBACK (agl_tray_refresh), self, G_CONNECT_SWAPPED);
+  g_signal_connect_object (choices, "notify::group-by-repository", G_CALLBACK (agl_tray_refresh), self,
                            G_CONNECT_SWAPPED);
   on_update (self); /* whoever looks first sees it as it is */
   open_tray (self);

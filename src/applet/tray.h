@@ -30,3 +30,6 @@ agl_tray_new (GDBusConnection *bus, AglServiceLink *link, AglChoices *choices, G
 void agl_tray_close (AglTray *self);
 
 AglTrayState agl_tray_get_state (AglTray *self);
+
+/* Something else is to be shown, such as a lock's repository. */
+void agl_tray_refresh (AglTray *self);

@@ -17,6 +17,7 @@ struct _AglWindow
   AdwApplicationWindow parent_instance;
   AglServiceLink *link;
   AglChoices *choices;
+  AglRepositoryFinder *repositories;
   GtkFilter *filter;
   GListModel *shown; /* the locks that the search leaves */
   char **words;      /* of the search; NULL: none */
@@ -218,7 +219,11 @@ arrange (AglWindow *self)
   g_autoptr (AglLockGroups) groups = NULL;
 
   if (agl_choices_get (self->choices, "group-by-repository"))
-    groups = agl_lock_groups_new (self->shown);
+    {
+      groups = agl_lock_groups_new (self->shown);
+      g_signal_connect_object (self->repositories, "found", G_CALLBACK (agl_lock_groups_regroup), groups,
+                               G_CONNECT_SWAPPED);
+    }
   agl_lock_list_set_items (self->list, groups != NULL ? G_LIST_MODEL (groups) : self->shown);
 }
 
@@ -243,6 +248,7 @@ agl_window_new (AglApplication *application)
   AglWindow *self = g_object_new (AGL_TYPE_WINDOW, "application", application, NULL);
 
   self->choices = g_object_ref (agl_application_get_choices (application));
+  self->repositories = g_object_ref (agl_application_get_repositories (application));
   follow (self, agl_application_get_link (application));
   g_signal_connect_object (self->choices, "notify::group-by-repository", G_CALLBACK (arrange), self,
                            G_CONNECT_SWAPPED);
@@ -263,6 +269,7 @@ agl_window_dispose (GObject *object)
   g_clear_object (&self->shown);
   g_clear_object (&self->filter);
   g_clear_object (&self->choices);
+  g_clear_object (&self->repositories);
   g_clear_object (&self->link);
   g_clear_pointer (&self->words, g_strfreev);
   G_OBJECT_CLASS (agl_window_parent_class)->dispose (object);

@@ -30,6 +30,9 @@ class DesktopCase(AppletCase):
         return super().start_applet(*[f"--address={self.service.address(self.door)}", *arguments],
                                     environment=environment, **given)
 
+    def wait_hint(self, applet):
+        applet.wait_state(lambda state: HINT in str(state["texts"]), "a word about the tray")
+
     def choose(self, **choices):
         """In the settings, before the applet starts or while it runs."""
         folder = os.path.join(self.service.environment["XDG_CONFIG_HOME"], "glib-2.0", "settings")
@@ -81,8 +84,8 @@ class Item(DesktopCase):
         self.me.release(id=first)
         self.tray.wait_item_says("Title", "2 directories in use")
         for name in ("NewTitle", "NewToolTip"):
-            self.assertGreaterEqual(len(self.tray.said(name)), 3, name)
-        self.assertEqual(self.tray.said("XAyatanaNewLabel")[-1], ("2", "00"))
+            until(lambda name=name: len(self.tray.said(name)) >= 3, f"{name} for each change")
+        until(lambda: self.tray.said("XAyatanaNewLabel")[-1] == ("2", "00"), "the signal of the label")
 
     def test_attention(self):
         place = self.directory()
@@ -94,8 +97,8 @@ class Item(DesktopCase):
         self.tray.wait_item_says("Status", "NeedsAttention")
         agent.chdir(place)
         self.tray.wait_item_says("Status", "Active")
-        self.me.drain()
-        self.assertEqual(self.tray.said("NewStatus"), [("NeedsAttention",), ("Active",)])
+        until(lambda: self.tray.said("NewStatus") == [("NeedsAttention",), ("Active",)],
+              lambda: f"a signal each; there was {self.tray.said('NewStatus')}")
 
     def test_service_away(self):
         self.claim()
@@ -159,7 +162,7 @@ class Menu(DesktopCase):
         self.tray.choose("two — me")
         until(applet.has_window, "the window")
         applet.wait_ids(locks)
-        applet.wait_state(lambda state: state["focused"] == locks[1], "the second in view")
+        applet.wait_state(lambda state: locks[1] in [row["id"] for row in state["rows"]], "the second in view")
         applet.activate("app.test-close")
         until(lambda: not applet.has_window(), "no window")
         self.tray.click()
@@ -265,6 +268,7 @@ class Background(DesktopCase):
         applet = self.start_applet("--background")
         self.tray.wait_item()
         until(applet.has_window, "a window")
+        self.wait_hint(applet)
         self.tray.set_host(True)
         # From here on the window may be closed.
         applet.wait_state(lambda state: HINT not in str(state["texts"]), "no more word of a tray")
@@ -280,9 +284,6 @@ class NoTray(DesktopCase):
     def setUp(self):
         super().setUp()
         self.forgive(NO_TRAY)
-
-    def wait_hint(self, applet):
-        applet.wait_state(lambda state: HINT in str(state["texts"]), "a word about the tray")
 
     def test_says_so_once(self):
         applet = self.start_applet()
@@ -517,6 +518,7 @@ class Notes(NoteCase):
         self.wait_note("The lock of “project” has ended")
         applet.activate("app.quit")
         self.wait_no_note()
+        until(lambda: applet.process.poll() is not None, "the end of the applet")
 
 
 class Left(NoteCase):

@@ -250,7 +250,7 @@ test_repository (void)
 }
 
 static void
-on_repository (AglLockEntry *entry, GParamSpec *pspec, gpointer user_data)
+on_found (AglRepositoryFinder *finder, gpointer user_data)
 {
   (*(guint *)user_data)++;
 }
@@ -262,19 +262,20 @@ test_repository_finder (void)
   g_autofree char *remove = g_strdup_printf ("rm -rf %s", root);
   g_autofree char *facts = g_strdup_printf ("{'directory': <'%s/app'>}", root);
   g_autofree char *wanted = g_build_filename (root, "app", NULL);
-  g_autoptr (AglLockEntry) entry = entry_of (1, facts);
-  g_autoptr (GListStore) locks = g_list_store_new (AGL_TYPE_LOCK_ENTRY);
-  g_autoptr (AglRepositoryFinder) finder = agl_repository_finder_new (G_LIST_MODEL (locks));
+  g_autoptr (AglLockModel) model = agl_lock_model_new ();
+  g_autoptr (AglRepositoryFinder) finder = agl_repository_finder_new (model);
+  AglLockEntry *entry;
   guint n = 0;
 
   write_at (root, "app/.git/HEAD", "x");
-  g_signal_connect (entry, "notify::repository", G_CALLBACK (on_repository), &n);
-  g_list_store_append (locks, entry);
+  g_signal_connect (finder, "found", G_CALLBACK (on_found), &n);
+  agl_lock_model_take_acquired (model, 1, g_variant_new_parsed (facts));
   while (n == 0)
     g_main_context_iteration (NULL, TRUE);
+  entry = agl_lock_model_lookup (model, 1);
   g_assert_cmpstr (agl_lock_entry_get_repository (entry), ==, wanted);
   /* It moved: what it belonged to it belongs to no more. */
-  agl_lock_entry_update (entry, g_variant_new_parsed ("{'directory': <'/'>}"));
+  agl_lock_model_take_changed (model, 1, g_variant_new_parsed ("{'directory': <'/'>}"));
   while (n == 1)
     g_main_context_iteration (NULL, TRUE);
   g_assert_null (agl_lock_entry_get_repository (entry));
@@ -343,12 +344,13 @@ test_groups (void)
   g_list_store_remove (locks, 0);
   assert_groups (groups, "/r 2 4 3 6 5");
   agl_lock_entry_set_repository (fifth, "/s");
+  agl_lock_groups_regroup (groups);
   while (g_main_context_iteration (NULL, FALSE))
     ;
   assert_groups (groups, "/r 2 4 /s 3 5 6");
   g_list_store_remove (locks, 0);
   assert_groups (groups, "/s 3 5 6 4");
-  g_assert_cmpstr (changes->str, ==, "0-1+0 3-3+4 0-7+5 ");
+  g_assert_cmpstr (changes->str, ==, "0-1+0 5-1+0 3-0+1 5-0+1 3-4+0 0-2+0 0-0+4 ");
   g_string_free (changes, TRUE);
 }
 
