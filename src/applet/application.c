@@ -175,10 +175,8 @@ static const struct
   const char *action;
   const char *keys[2];
 } accelerators[] = {
-  { "app.quit", { "<Control>q" } },
-  { "app.preferences", { "<Control>comma" } },
-  { "win.claim", { "<Control>n" } },
-  { "win.search", { "<Control>f" } },
+  { "app.quit", { "<Control>q" } },     { "app.preferences", { "<Control>comma" } },
+  { "win.claim", { "<Control>n" } },    { "win.search", { "<Control>f" } },
   { "window.close", { "<Control>w" } },
 };
 

@@ -8,7 +8,7 @@
 #include "config.h"
 
 #define FILE_NAME "org.agentctl.Locks.Applet.desktop"
-#define MODE 0700 /* XDG Base Directory Specification, of folders that are made */
+#define MODE      0700 /* XDG Base Directory Specification, of folders that are made */
 
 static char *
 file_name (void)

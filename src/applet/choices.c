@@ -123,7 +123,8 @@ bind_settings (AglChoices *self)
   g_object_get (self->settings, "settings-schema", &schema, NULL);
   for (guint i = PROP_FIRST_SWITCH; i < N_PROPERTIES; i++)
     if (g_settings_schema_has_key (schema, properties[i]->name))
-      g_settings_bind (self->settings, properties[i]->name, self, properties[i]->name, G_SETTINGS_BIND_DEFAULT);
+      g_settings_bind (self->settings, properties[i]->name, self, properties[i]->name,
+                       G_SETTINGS_BIND_DEFAULT);
 }
 
 AglChoices *

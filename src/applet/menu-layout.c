@@ -79,10 +79,7 @@ add_separator (AglMenuLayout *self, Item *parent, const AglMenuLayout *earlier)
   item->properties = g_variant_ref_sink (g_variant_dict_end (&properties));
 }
 
-static void append_items (AglMenuLayout *self,
-                          Item *parent,
-                          GMenuModel *model,
-                          const AglMenuLayout *earlier);
+static void append_items (AglMenuLayout *self, Item *parent, GMenuModel *model, const AglMenuLayout *earlier);
 
 static char *
 make_key (const char *label, const char *action, GVariant *target)

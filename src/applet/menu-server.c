@@ -4,7 +4,7 @@
 #include "applet/agl-dbusmenu.h"
 #include "applet/menu-layout.h"
 
-#define VERSION 3
+#define VERSION    3
 #define ERROR_NAME "com.canonical.dbusmenu.NoSuchItem"
 
 struct _AglMenuServer
@@ -95,11 +95,8 @@ on_get_group_properties (AglTrayBusMenu *skeleton,
 }
 
 static gboolean
-on_get_property (AglTrayBusMenu *skeleton,
-                 GDBusMethodInvocation *call,
-                 gint32 id,
-                 const char *name,
-                 AglMenuServer *self)
+on_get_property (
+    AglTrayBusMenu *skeleton, GDBusMethodInvocation *call, gint32 id, const char *name, AglMenuServer *self)
 {
   g_autoptr (GVariant) properties = agl_menu_layout_properties (self->layout, id, NULL);
   g_autoptr (GVariant) value = NULL;

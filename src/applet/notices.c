@@ -390,10 +390,7 @@ agl_notices_withdraw_all (AglNotices *self)
 }
 
 AglNotices *
-agl_notices_new (AglLockModel *model,
-                 AglChoices *choices,
-                 const AglNoticesOutlet *outlet,
-                 gpointer user_data)
+agl_notices_new (AglLockModel *model, AglChoices *choices, const AglNoticesOutlet *outlet, gpointer user_data)
 {
   AglNotices *self = g_object_new (AGL_TYPE_NOTICES, NULL);
 

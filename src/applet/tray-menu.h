@@ -4,7 +4,8 @@
 
 /* What the tray says, without a tray: words and a menu. */
 
-/* As many entries of directories a menu has, and as many one of its submenus; "N more" stands for the rest. */
+/* As many entries of directories a menu has, and as many one of its submenus; "N more" stands for the rest.
+ */
 #define AGL_TRAY_MENU_MAX 12
 
 /* "3 directories in use", or that the service is away. Caller frees. */

@@ -9,11 +9,11 @@
 #include "applet/tray-menu.h"
 #include "config.h"
 
-#define WATCHER "org.kde.StatusNotifierWatcher"
-#define WATCHER_PATH "/StatusNotifierWatcher"
-#define ITEM_PATH "/StatusNotifierItem" /* the specification's */
-#define MENU_PATH "/StatusNotifierItem/Menu"
-#define ICON "org.agentctl.Locks.Applet-symbolic"
+#define WATCHER        "org.kde.StatusNotifierWatcher"
+#define WATCHER_PATH   "/StatusNotifierWatcher"
+#define ITEM_PATH      "/StatusNotifierItem" /* the specification's */
+#define MENU_PATH      "/StatusNotifierItem/Menu"
+#define ICON           "org.agentctl.Locks.Applet-symbolic"
 #define ATTENTION_ICON "org.agentctl.Locks.Applet-attention-symbolic"
 
 /* Trays ask for everything anew at each change: four times a second is quicker than people look. */
@@ -253,9 +253,9 @@ set_status (AglTray *self)
 static void
 set_menu (AglTray *self)
 {
-  g_autoptr (GMenuModel) menu = agl_tray_menu_new (agl_service_link_get_model (self->link),
-                                                   agl_service_link_get_state (self->link),
-                                                   agl_choices_get (self->choices, "group-by-repository"));
+  g_autoptr (GMenuModel) menu =
+      agl_tray_menu_new (agl_service_link_get_model (self->link), agl_service_link_get_state (self->link),
+                         agl_choices_get (self->choices, "group-by-repository"));
 
   agl_menu_server_set_menu (self->menu, menu);
 }
@@ -306,11 +306,8 @@ on_context_menu (AglTrayBusItem *item, GDBusMethodInvocation *call, int x, int y
 }
 
 static gboolean
-on_scroll (AglTrayBusItem *item,
-           GDBusMethodInvocation *call,
-           int delta,
-           const char *orientation,
-           AglTray *self)
+on_scroll (
+    AglTrayBusItem *item, GDBusMethodInvocation *call, int delta, const char *orientation, AglTray *self)
 {
   agl_tray_bus_item_complete_scroll (item, call);
   return TRUE;
@@ -325,10 +322,10 @@ agl_tray_get_state (AglTray *self)
   return self->state;
 }
 
-static gboolean
-export (AglTray *self, GError **error)
+static gboolean export(AglTray *self, GError **error)
 {
-  return g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (self->item), self->bus, ITEM_PATH, error)
+  return g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (self->item), self->bus, ITEM_PATH,
+                                           error)
          && agl_menu_server_export (self->menu, self->bus, MENU_PATH, error);
 }
 
@@ -343,7 +340,7 @@ open_tray (AglTray *self)
       self->state = AGL_TRAY_NONE;
       return;
     }
-  if (!export (self, &error))
+  if (!export(self, &error))
     {
       g_warning ("The tray's item cannot be put on the bus: %s", error->message);
       self->state = AGL_TRAY_NONE;

@@ -22,7 +22,8 @@ typedef enum
 #define AGL_TYPE_TRAY (agl_tray_get_type ())
 G_DECLARE_FINAL_TYPE (AglTray, agl_tray, AGL, TRAY, GObject)
 
-/* @bus: the session bus; NULL: there is none, and no tray then. @actions: the application's. All referenced. */
+/* @bus: the session bus; NULL: there is none, and no tray then. @actions: the application's. All referenced.
+ */
 AglTray *
 agl_tray_new (GDBusConnection *bus, AglServiceLink *link, AglChoices *choices, GActionGroup *actions);
 

@@ -13,7 +13,7 @@
  *   app.test-direction (b rtl)  right to left
  *   app.test-size ((ii) size)   of the window
  *   app.test-close              closes the window
- *   app.test-use (s name)       switches the switch, or dismisses the line, of that widget name
+ *   app.test-use (s name)       switches the switch or presses the button of that widget name
  *   app.test-menu (t id)        opens the menu of a lock; 0: closes it
  *   app.test-frames (s file)    since the last time: for each frame when it was drawn, in µs, a line each */
 #include <glib/gi18n.h>
@@ -486,7 +486,7 @@ use_if (GtkWidget *widget, gpointer name)
   if (GTK_IS_SWITCH (widget))
     gtk_switch_set_active (GTK_SWITCH (widget), !gtk_switch_get_active (GTK_SWITCH (widget)));
   else
-    gtk_info_bar_response (GTK_INFO_BAR (widget), GTK_RESPONSE_CLOSE);
+    g_signal_emit_by_name (widget, "clicked");
   return TRUE;
 }
 
@@ -500,13 +500,20 @@ on_use (GSimpleAction *action, GVariant *parameter, gpointer user_data)
 }
 
 static const GActionEntry hooks[] = {
-  { "test-idle", on_idle, "s" },           { "test-search", on_search, "s" },
-  { "test-clipboard", on_clipboard, "s" }, { "test-state", on_state, "s" },
-  { "test-press", on_press, "s" },         { "test-type", on_type, "(ss)" },
-  { "test-choose", on_choose, "(su)" },    { "test-picture", on_picture, "s" },
-  { "test-rows", on_rows, "s" },           { "test-direction", on_direction, "b" },
-  { "test-size", on_size, "(ii)" },        { "test-menu", on_menu, "t" },
-  { "test-frames", on_frames, "s" },       { "test-close", on_close },
+  { "test-idle", on_idle, "s" },
+  { "test-search", on_search, "s" },
+  { "test-clipboard", on_clipboard, "s" },
+  { "test-state", on_state, "s" },
+  { "test-press", on_press, "s" },
+  { "test-type", on_type, "(ss)" },
+  { "test-choose", on_choose, "(su)" },
+  { "test-picture", on_picture, "s" },
+  { "test-rows", on_rows, "s" },
+  { "test-direction", on_direction, "b" },
+  { "test-size", on_size, "(ii)" },
+  { "test-menu", on_menu, "t" },
+  { "test-frames", on_frames, "s" },
+  { "test-close", on_close },
   { "test-use", on_use, "s" },
 };
 

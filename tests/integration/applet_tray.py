@@ -289,7 +289,7 @@ class NoTray(DesktopCase):
         applet = self.start_applet()
         self.wait_hint(applet)
         self.assertEqual(applet.words().count(NO_TRAY), 1)
-        applet.activate("app.test-use", GLib.Variant("s", "tray-hint"))
+        applet.activate("app.test-use", GLib.Variant("s", "dismiss-tray-hint"))
         applet.wait_state(lambda state: HINT not in str(state["texts"]), "no more word of it")
         until(lambda: "tray-hint=false" in self.settings(), lambda: f"a note of that; there is {self.settings()}")
         applet.activate("app.test-close")
