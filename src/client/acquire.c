@@ -6,8 +6,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "client/appeal.h"
+#include "client/blockers-text.h"
 #include "client/blockers-watch.h"
 #include "client/exit-status.h"
+#include "client/failure.h"
 #include "client/place.h"
 #include "client/signals.h"
 #include "client/wait-display.h"
@@ -22,6 +25,10 @@
 
 /* How long a service that went away is waited for before the wait is given up. */
 #define COMEBACK_MSEC 30000
+
+/* A service that lives tells a waiter that his time ran out; one that does not say so in this time is stuck.
+ */
+#define ANSWER_GRACE_MSEC 5000
 
 /* A service that stops answers its waiters with AGL_ERROR_UNAVAILABLE first. Until it is gone, asking again
  * may meet it once more. */
@@ -45,6 +52,7 @@ typedef struct
   gint64 stopped_usec; /* monotonic: when the service last said so; 0: never */
 
   gboolean asking;
+  GCancellable *giving_up;
   gboolean has_waited; /* the last question was not answered at once */
   guint64 id;
   GError *error;
@@ -215,7 +223,18 @@ on_answer (GObject *source, GAsyncResult *result, gpointer user_data)
                                                            &self->error);
   if (reply != NULL)
     g_variant_get (reply, "(t)", &self->id);
+  if (g_error_matches (self->error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    self->error->code = G_IO_ERROR_TIMED_OUT;
   self->asking = FALSE;
+}
+
+static void
+tell_stuck (const Wait *self, const GError *error)
+{
+  g_autoptr (GError) explained = g_error_copy (error);
+
+  agl_service_explain_error (self->service, explained);
+  agl_failure_print (explained, NULL);
 }
 
 static void
@@ -225,8 +244,18 @@ on_blockers (gboolean is_free, GVariant *blockers, const GError *error, gpointer
 
   if (blockers != NULL)
     agl_wait_display_show (self->display, blockers);
+  /* Who waits without a limit goes on waiting, but knows what for. */
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
+    tell_stuck (self, error);
   if (error != NULL || !agl_wait_display_is_live (self->display))
     g_clear_pointer (&self->watch, agl_blockers_watch_free);
+}
+
+static gboolean
+on_no_answer (gpointer user_data)
+{
+  g_cancellable_cancel (((Wait *)user_data)->giving_up);
+  return G_SOURCE_CONTINUE;
 }
 
 static gboolean
@@ -293,10 +322,10 @@ give_back (Wait *self)
   if (reply == NULL)
     {
       g_autofree char *number = g_strdup_printf ("%" G_GUINT64_FORMAT, self->id);
+      g_autofree char *why = agl_failure_in_one_line (error);
 
       /* Translators: the number of a lock, then why */
-      g_printerr (_ ("agentctl-locks: lock %s was granted and could not be given back: %s\n"), number,
-                  error->message);
+      g_printerr (_ ("agentctl-locks: lock %s was granted and could not be given back: %s\n"), number, why);
     }
 }
 
@@ -306,20 +335,26 @@ ask (Wait *self, GError **error)
 {
   g_autoptr (GUnixFDList) fds = NULL;
   GVariant *parameters = make_parameters (self, &fds, error);
+  g_autoptr (GCancellable) giving_up = g_cancellable_new ();
+  guint limit = 0;
 
   if (parameters == NULL)
     return FALSE;
   self->asking = TRUE;
+  self->giving_up = giving_up;
+  if (self->deadline_usec >= 0)
+    limit = g_timeout_add ((guint)MIN (left_msec (self), G_MAXINT) + ANSWER_GRACE_MSEC, on_no_answer, self);
   self->has_waited = FALSE;
   /* G_MAXINT is GDBus's "no limit"; its default would end a wait after 25 seconds. */
-  g_dbus_connection_call_with_unix_fd_list (self->service->connection, self->service->bus_name,
-                                            AGL_OBJECT_PATH, AGL_INTERFACE, "Acquire", parameters,
-                                            agl_service_reply_type ("Acquire"), G_DBUS_CALL_FLAGS_NONE,
-                                            G_MAXINT, fds, NULL, on_answer, self);
+  g_dbus_connection_call_with_unix_fd_list (
+      self->service->connection, self->service->bus_name, AGL_OBJECT_PATH, AGL_INTERFACE, "Acquire",
+      parameters, agl_service_reply_type ("Acquire"), agl_service_call_flags (self->service), G_MAXINT, fds,
+      giving_up, on_answer, self);
   self->display_delay = g_timeout_add (DISPLAY_DELAY_MSEC, on_display_delay, self);
   while (self->asking)
     g_main_context_iteration (NULL, TRUE);
   stop_display (self);
+  g_clear_handle_id (&limit, g_source_remove);
   if (self->caught != 0 && self->id != 0)
     give_back (self);
   if (self->caught != 0)
@@ -342,6 +377,17 @@ is_interrupted (Wait *self)
   return self->stopped_usec != 0 && now_usec - self->stopped_usec < STOPPING_USEC;
 }
 
+/* Somebody is asked for a password only by who said what may need one: to hold it beside others or in their
+ * place, or for a process that may be another user's. */
+static void
+set_interactive (Wait *self)
+{
+  const AglOptions *options = self->options;
+
+  self->service->interactive =
+      (options->join || options->steal || options->pid != 0) && isatty (STDIN_FILENO) != 0;
+}
+
 /* The service went away. Its locks outlive it, our place in the queue does not: ask again. */
 static gboolean
 reconnect (Wait *self, GError **error)
@@ -356,7 +402,23 @@ reconnect (Wait *self, GError **error)
     g_set_error_literal (error, AGL_ERROR, AGL_ERROR_TIMED_OUT, _ ("the time ran out"));
   else if (self->service == NULL)
     g_propagate_error (error, g_steal_pointer (&local));
+  else
+    set_interactive (self);
   return self->service != NULL && left_msec (self) > 0;
+}
+
+/* Not permitted here, but perhaps over the system bus: wait there. FALSE: there is no such way. */
+static gboolean
+appeal (Wait *self)
+{
+  AglService *other = agl_appeal_find (self->service, self->error);
+
+  if (other == NULL)
+    return FALSE;
+  agl_service_free (self->service);
+  self->service = other;
+  g_clear_error (&self->error);
+  return TRUE;
 }
 
 static guint64
@@ -368,6 +430,8 @@ acquire_waiting (Wait *self, GError **error)
     {
       if (self->id != 0)
         break;
+      if (appeal (self))
+        continue;
       if (!is_interrupted (self))
         {
           agl_service_explain_error (self->service, self->error);
@@ -383,10 +447,37 @@ acquire_waiting (Wait *self, GError **error)
   return self->id;
 }
 
+/* In English the service's message says it all. In another language who is in the way is asked once more, to
+ * say it there: that it may be somebody else by now is why the service's own words stand below. */
+static void
+name_blockers (const Wait *self, GError *error)
+{
+  g_autoptr (GVariant) blockers = NULL;
+  g_autofree char *words = NULL;
+
+  if (self->service == NULL || agl_failure_speaks_english () || !g_utf8_validate (self->path, -1, NULL))
+    return;
+  blockers = agl_service_ask_blockers (self->service, self->path);
+  if (blockers != NULL)
+    words = agl_blockers_describe_refusal (blockers, self->path,
+                                           isatty (STDERR_FILENO) != 0 ? g_get_home_dir () : NULL,
+                                           g_get_real_time (), error->code == AGL_ERROR_TIMED_OUT);
+  if (words != NULL)
+    agl_failure_reword (error, words);
+}
+
+static gboolean
+is_conflict (const GError *error)
+{
+  return g_error_matches (error, AGL_ERROR, AGL_ERROR_HELD)
+         || g_error_matches (error, AGL_ERROR, AGL_ERROR_TIMED_OUT);
+}
+
 guint64
 agl_acquire (const AglOptions *options, const char *path, AglProcess *holder, gboolean manual, GError **error)
 {
   Wait self = { .options = options, .path = path, .holder = holder, .manual = manual, .deadline_usec = -1 };
+  g_autoptr (GError) local = NULL;
   guint64 id;
 
   if (options->wait && options->wait_msec >= 0)
@@ -394,8 +485,12 @@ agl_acquire (const AglOptions *options, const char *path, AglProcess *holder, gb
   self.service = agl_service_find (&options->where, TRUE, error);
   if (self.service == NULL)
     return 0;
-  self.service->interactive = (options->join || options->steal) && isatty (STDIN_FILENO) != 0;
-  id = waits (options) ? acquire_waiting (&self, error) : acquire_at_once (&self, error);
+  set_interactive (&self);
+  id = waits (options) ? acquire_waiting (&self, &local) : acquire_at_once (&self, &local);
+  if (is_conflict (local))
+    name_blockers (&self, local);
+  if (local != NULL)
+    g_propagate_error (error, g_steal_pointer (&local));
   g_clear_pointer (&self.service, agl_service_free);
   return id;
 }

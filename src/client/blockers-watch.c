@@ -52,9 +52,8 @@ has_unregistered (GVariant *blockers)
 }
 
 static void
-fail (AglBlockersWatch *self, GError *error)
+fail (AglBlockersWatch *self, const GError *error)
 {
-  agl_service_explain_error (self->service, error);
   self->func (FALSE, NULL, error, self->user_data);
 }
 

@@ -7,8 +7,8 @@
  * every second. */
 typedef struct _AglBlockersWatch AglBlockersWatch;
 
-/* @blockers: aa{sv}; NULL with @error when the service could not be asked, and then nothing more comes. May
- * free the watch. */
+/* @blockers: aa{sv}; NULL with @error when the service could not be asked, and then nothing more comes: the
+ * error as it came, for agl_service_explain_error(). May free the watch. */
 typedef void (*AglBlockersFunc) (gboolean is_free,
                                  GVariant *blockers,
                                  const GError *error,

@@ -12,7 +12,7 @@ static void
 print_answer (
     const AglOptions *options, GPtrArray *columns, const char *path, gboolean is_free, GVariant *blockers)
 {
-  AglScreen screen = agl_screen_of_stdout ();
+  AglScreen screen = agl_screen_of_options (options);
   g_autofree char *table = agl_table_format (columns, blockers, !options->no_legend, &screen);
   g_autofree char *shown = agl_place_display (path, screen.home);
 
@@ -31,19 +31,10 @@ check (const AglOptions *options, GError **error)
   g_autofree char *path = NULL;
   gboolean is_free;
 
-  if (g_strcmp0 (options->output, "help") == 0)
-    {
-      g_autofree char *help = agl_columns_help (agl_blocker_columns);
-
-      g_print ("%s", help);
-      return AGL_EXIT_OK;
-    }
-  columns = agl_columns_choose (agl_blocker_columns, options->output, error);
-  path = columns == NULL
-             ? NULL
-             : agl_place_absolute (options->arguments == NULL ? NULL : options->arguments[0], error);
-  if (path == NULL || !agl_place_check_name (path, error))
-    return 0;
+  columns = agl_columns_of_options (agl_blocker_columns, options, error);
+  path = columns == NULL ? NULL : agl_place_of_argument (options, error);
+  if (path == NULL)
+    return AGL_EXIT_OK;
   service = agl_service_find (&options->where, TRUE, error);
   reply =
       service == NULL ? NULL : agl_service_call (service, "Check", g_variant_new ("(s)", path), NULL, error);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <glib/gi18n.h>
+#include <locale.h>
 #include <unistd.h>
 
 #include "client/command.h"
@@ -30,6 +31,12 @@ agl_doctor_note (AglDoctor *self, GVariantDict *facts, const char *next, ...)
   va_end (args);
   g_variant_dict_insert_value (facts, "next", agl_doctor_path (command));
   g_ptr_array_add (self->findings, g_variant_ref_sink (g_variant_dict_end (facts)));
+}
+
+const char *
+agl_doctor_sudo (uid_t uid)
+{
+  return geteuid () == 0 || uid == geteuid () ? "" : "sudo ";
 }
 
 GVariant *
@@ -128,7 +135,7 @@ describe_leftover (GVariant *finding)
   return g_strdup_printf (
       /* Translators: a command, the number of its process, a directory */
       _ ("%s (pid %d) is left over in %s: whoever started it is dead, and nobody who works there "
-         "is older."),
+         "is older. When you do not need it:"),
       who, (int)agl_row_number (finding, "pid", 0), where);
 }
 
@@ -158,7 +165,7 @@ describe_lock_unknown (GVariant *finding)
   g_autofree char *where = path_text (finding, "directory");
 
   return g_strdup_printf (
-      /* Translators: the number of a lock, a directory, the number of a process */
+      /* Translators: the number of a lock, a directory, the number of a process; a command line follows */
       _ ("Lock %s on %s is kept because it cannot be told whether pid %d still works there. When "
          "you know that it does not:"),
       number, where, (int)agl_row_number (finding, "pid", 0));
@@ -178,7 +185,7 @@ describe_instances (GVariant *finding)
       g_string_append_printf (list, "%s%d (%s)", i > 0 ? ", " : "", (int)agl_row_number (instance, "pid", 0),
                               where);
     }
-  /* Translators: numbers of processes, with a directory each */
+  /* Translators: numbers of processes, with a directory each; a command line follows */
   return g_strdup_printf (_ ("Several services run, and none knows of the others' locks: pid %s. Keep one:"),
                           list->str);
 }
@@ -199,7 +206,7 @@ describe_set_aside (GVariant *finding)
   g_autofree char *file = path_text (finding, "file");
 
   return g_strdup_printf (
-      /* Translators: a file */
+      /* Translators: %s is a file; a command line follows */
       _ ("%s was set aside: it is no lock that the service could read. The log says why. Once it "
          "is of no more use:"),
       file);
@@ -256,6 +263,7 @@ doctor_clear (AglDoctor *self)
   g_clear_pointer (&self->census, agl_census_free);
   g_clear_pointer (&self->locks, g_variant_unref);
   g_clear_pointer (&self->cwd, g_free);
+  g_clear_pointer (&self->where, g_free);
   g_clear_pointer (&self->findings, g_ptr_array_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (AglDoctor, doctor_clear)
@@ -306,6 +314,17 @@ findings_variant (const AglDoctor *self)
                               self->findings->len);
 }
 
+/* What makes agentctl-locks talk to the same service again. */
+static char *
+where_options (const AglWhere *where)
+{
+  g_autofree char *quoted = where->address != NULL ? g_shell_quote (where->address) : NULL;
+
+  if (quoted != NULL)
+    return g_strconcat (" --address=", quoted, NULL);
+  return g_strdup (where->system ? " --system" : where->user ? " --user" : "");
+}
+
 static int
 doctor (const AglOptions *options, GError **error)
 {
@@ -314,8 +333,12 @@ doctor (const AglOptions *options, GError **error)
 
   self.findings = g_ptr_array_new_with_free_func ((GDestroyNotify)g_variant_unref);
   self.cwd = agl_place_absolute (NULL, NULL);
+  self.where = where_options (&options->where);
   if (!find_service (&self, options, error))
     return 0;
+  /* What GLib and the C library say about a file is a fact of a finding: the same in every language. */
+  if (options->json)
+    setlocale (LC_MESSAGES, "C");
   catalog = agl_known_agents_load (self.scope);
   self.census = agl_census_take (catalog);
   agl_doctor_check_agents (&self);

@@ -141,6 +141,11 @@ print_what_it_is (const AglInhabitant *one)
   g_print (_ ("Process %d, %s\n"), (int)one->pid, one->command);
   if (!one->is_known)
     g_print (_ ("  It is no known agent: no rule of the catalogue fits it.\n"));
+  else if (one->match.is_spare)
+    g_print (
+        /* Translators: the name of an agent, a rule, a file */
+        _ ("  It is a spare of the agent %s, which is in nobody's way until it asks for a lock: %s in %s\n"),
+        name, rule, file);
   else if (one->match.excluded)
     /* Translators: the name of an agent, a rule, a file */
     g_print (_ ("  It is a helper of the agent %s, which is in nobody's way: %s in %s\n"), name, rule, file);

@@ -10,6 +10,7 @@
 #include "client/acquire.h"
 #include "client/agentctl-file.h"
 #include "client/command.h"
+#include "client/failure.h"
 #include "client/json.h"
 #include "client/place.h"
 #include "common/error.h"
@@ -259,6 +260,7 @@ static gboolean
 import_entry (Import *self, const AglAgentctlEntry *entry, GError **error)
 {
   g_autoptr (GError) local = NULL;
+  g_autofree char *message = NULL;
   guint64 id = 0;
 
   if (self->limit != NULL && entry->kind == AGL_AGENTCTL_MANUAL)
@@ -273,13 +275,14 @@ import_entry (Import *self, const AglAgentctlEntry *entry, GError **error)
       return FALSE;
     }
   if (g_error_matches (local, AGL_ERROR, AGL_ERROR_LIMIT_EXCEEDED) && self->limit == NULL)
-    self->limit = g_strdup (local->message);
+    self->limit = agl_failure_in_one_line (local);
+  message = local == NULL ? NULL : agl_failure_in_one_line (local);
   if (id != 0)
     report (self, entry, RESULT_TAKEN, id, NULL);
   else
     report (self, entry,
             g_error_matches (local, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS) ? RESULT_OVER : RESULT_LEFT, 0,
-            local->message);
+            message);
   return TRUE;
 }
 
@@ -300,8 +303,8 @@ import_all (Import *self, GPtrArray *entries, GError **error)
     g_variant_builder_clear (&self->rows);
   if (ok && !self->options->json && !self->options->quiet)
     {
-      /* Translators: three numbers of locks. */
-      g_print (_ ("%u taken over, %u over already, %u left to you.\n"), self->n[RESULT_TAKEN],
+      /* Translators: three numbers of locks; what is over already needed no taking over */
+      g_print (_ ("Taken over: %u. Over already: %u. Left to you: %u.\n"), self->n[RESULT_TAKEN],
                self->n[RESULT_OVER], self->n[RESULT_LEFT]);
     }
   g_clear_pointer (&self->service, agl_service_free);

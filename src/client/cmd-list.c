@@ -52,7 +52,7 @@ make_filter (const AglOptions *options, GError **error)
 static void
 print_table (const AglOptions *options, GPtrArray *columns, GVariant *locks)
 {
-  AglScreen screen = agl_screen_of_stdout ();
+  AglScreen screen = agl_screen_of_options (options);
   g_autofree char *table = agl_table_format (columns, locks, !options->no_legend, &screen);
   gsize n = g_variant_n_children (locks);
 
@@ -74,17 +74,10 @@ list (const AglOptions *options, GError **error)
   g_autoptr (GVariant) reply = NULL;
   g_autoptr (GVariant) locks = NULL;
 
-  if (g_strcmp0 (options->output, "help") == 0)
-    {
-      g_autofree char *help = agl_columns_help (agl_lock_columns);
-
-      g_print ("%s", help);
-      return AGL_EXIT_OK;
-    }
-  columns = agl_columns_choose (agl_lock_columns, options->output, error);
+  columns = agl_columns_of_options (agl_lock_columns, options, error);
   filter = columns == NULL ? NULL : make_filter (options, error);
   if (filter == NULL)
-    return 0;
+    return AGL_EXIT_OK;
   g_variant_ref_sink (filter);
   service = agl_service_find (&options->where, TRUE, error);
   reply = service == NULL ? NULL : agl_service_call (service, "List", filter, NULL, error);
@@ -93,7 +86,7 @@ list (const AglOptions *options, GError **error)
   g_variant_get (reply, "(@aa{sv})", &locks);
   if (options->json)
     agl_json_print (locks, TRUE);
-  else
+  else if (!options->quiet)
     print_table (options, columns, locks);
   return AGL_EXIT_OK;
 }
@@ -112,7 +105,7 @@ const AglCommand agl_command_list = {
       "  agentctl-locks list --json | jq '.[].directory'\n"
       "\n"
       "Exits 0, also when there are no locks, 64 wrong usage, 69 no service, 70 anything else."),
-    .groups = AGL_OPTIONS_FILTER | AGL_OPTIONS_PID | AGL_OPTIONS_JSON | AGL_OPTIONS_TABLE | AGL_OPTIONS_WHERE,
+    .groups = AGL_OPTIONS_FILTER | AGL_OPTIONS_PID | AGL_OPTIONS_JSON | AGL_OPTIONS_TABLE | AGL_OPTIONS_QUIET | AGL_OPTIONS_WHERE,
   },
   .run = list,
 };

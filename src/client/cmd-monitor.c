@@ -10,6 +10,7 @@
 #include "client/service.h"
 #include "client/status-line.h"
 #include "client/status-watch.h"
+#include "common/text.h"
 
 typedef struct
 {
@@ -34,9 +35,10 @@ typedef struct
   const char *reason;
   GVariant *lock;
   GVariant *changed;
+  GVariant *unknown; /* all that a signal says which this program does not know */
 } Event;
 
-static gboolean
+static void
 event_parse (Event *event, const char *name, GVariant *parameters)
 {
   *event = (Event){ .name = name };
@@ -50,8 +52,7 @@ event_parse (Event *event, const char *name, GVariant *parameters)
            && g_variant_is_of_type (parameters, G_VARIANT_TYPE ("(ta{sv})")))
     g_variant_get (parameters, "(t@a{sv})", &event->id, &event->changed);
   else
-    return FALSE;
-  return TRUE;
+    event->unknown = g_variant_ref (parameters);
 }
 
 static void
@@ -59,6 +60,7 @@ event_clear (Event *event)
 {
   g_clear_pointer (&event->lock, g_variant_unref);
   g_clear_pointer (&event->changed, g_variant_unref);
+  g_clear_pointer (&event->unknown, g_variant_unref);
 }
 
 static void
@@ -103,6 +105,17 @@ describe_changed (GVariant *changed)
   return g_string_free (out, FALSE);
 }
 
+/* Of a newer service: shown as it came, rather than kept from whoever watches. */
+static void
+print_unknown (const char *at, const Event *event)
+{
+  g_autofree char *text = g_variant_print (event->unknown, FALSE);
+  g_autofree char *name = agl_text_escape (event->name, -1);
+  g_autofree char *harmless = agl_text_escape (text, -1);
+
+  g_print ("%s %-12s %s\n", at, name, harmless);
+}
+
 static void
 print_line (const Monitor *self, const Event *event)
 {
@@ -113,6 +126,11 @@ print_line (const Monitor *self, const Event *event)
   g_autofree char *changed = event->changed == NULL ? NULL : describe_changed (event->changed);
   g_autofree char *harmless = changed == NULL ? NULL : agl_place_display (changed, NULL);
 
+  if (event->unknown != NULL)
+    {
+      print_unknown (at, event);
+      return;
+    }
   g_print ("%s %-12s %" G_GUINT64_FORMAT " ", at, event->name, event->id);
   if (harmless != NULL)
     g_print ("%s", harmless);
@@ -135,11 +153,11 @@ on_signal (GDBusConnection *connection,
   const Monitor *self = user_data;
   Event event;
 
-  if (!event_parse (&event, name, parameters))
-    return;
-  if (self->options->json)
+  event_parse (&event, name, parameters);
+  /* A program that reads objects has been promised their keys. */
+  if (self->options->json && event.unknown == NULL)
     print_json (&event, g_get_real_time ());
-  else
+  else if (!self->options->json)
     print_line (self, &event);
   event_clear (&event);
 }
@@ -240,9 +258,10 @@ watch (Monitor *self)
 static void
 watch_status (Monitor *self)
 {
-  g_autoptr (AglStatusWatch) status_watch = agl_status_watch_new (self->service, on_status, self);
+  AglStatusWatch *status_watch = agl_status_watch_new (self->service, on_status, self);
 
   wait_for_end (self);
+  agl_status_watch_free (status_watch);
 }
 
 static int

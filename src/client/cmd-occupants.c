@@ -10,7 +10,7 @@
 static void
 print_table (const AglOptions *options, GPtrArray *columns, const char *path, GVariant *processes)
 {
-  AglScreen screen = agl_screen_of_stdout ();
+  AglScreen screen = agl_screen_of_options (options);
   g_autofree char *table = agl_table_format (columns, processes, !options->no_legend, &screen);
   g_autofree char *shown = agl_place_display (path, screen.home);
   gsize n = g_variant_n_children (processes);
@@ -33,19 +33,10 @@ occupants (const AglOptions *options, GError **error)
   g_autoptr (GVariant) processes = NULL;
   g_autofree char *path = NULL;
 
-  if (g_strcmp0 (options->output, "help") == 0)
-    {
-      g_autofree char *help = agl_columns_help (agl_occupant_columns);
-
-      g_print ("%s", help);
-      return AGL_EXIT_OK;
-    }
-  columns = agl_columns_choose (agl_occupant_columns, options->output, error);
-  path = columns == NULL
-             ? NULL
-             : agl_place_absolute (options->arguments == NULL ? NULL : options->arguments[0], error);
-  if (path == NULL || !agl_place_check_name (path, error))
-    return 0;
+  columns = agl_columns_of_options (agl_occupant_columns, options, error);
+  path = columns == NULL ? NULL : agl_place_of_argument (options, error);
+  if (path == NULL)
+    return AGL_EXIT_OK;
   service = agl_service_find (&options->where, TRUE, error);
   reply = service == NULL ? NULL
                           : agl_service_call (service, "Occupants", g_variant_new ("(s)", path), NULL, error);
@@ -54,7 +45,7 @@ occupants (const AglOptions *options, GError **error)
   g_variant_get (reply, "(@aa{sv})", &processes);
   if (options->json)
     agl_json_print (processes, TRUE);
-  else
+  else if (!options->quiet)
     print_table (options, columns, path, processes);
   return AGL_EXIT_OK;
 }
@@ -66,7 +57,7 @@ const AglCommand agl_command_occupants = {
     .summary = N_ ("List the processes that work in DIR or below, with a lock or without"),
     .description = N_ ("Exits 0, also when there are none, 64 wrong usage, 69 no service, 77 not permitted, 70 anything\n"
                        "else."),
-    .groups = AGL_OPTIONS_JSON | AGL_OPTIONS_TABLE | AGL_OPTIONS_WHERE,
+    .groups = AGL_OPTIONS_JSON | AGL_OPTIONS_TABLE | AGL_OPTIONS_QUIET | AGL_OPTIONS_WHERE,
     .max_arguments = 1,
   },
   .run = occupants,

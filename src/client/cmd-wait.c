@@ -93,11 +93,10 @@ finish (Wait *self, const AglOptions *options, GError **error)
 static int
 wait_until_free (const AglOptions *options, GError **error)
 {
-  g_autofree char *path =
-      agl_place_absolute (options->arguments == NULL ? NULL : options->arguments[0], error);
+  g_autofree char *path = agl_place_of_argument (options, error);
   Wait self = { NULL };
 
-  if (path == NULL || !agl_place_check_name (path, error))
+  if (path == NULL)
     return 0;
   self.service = agl_service_find (&options->where, TRUE, error);
   if (self.service == NULL)
@@ -110,7 +109,11 @@ wait_until_free (const AglOptions *options, GError **error)
     {
       watch (&self, path);
       if (self.error == NULL || !agl_exit_is_service_gone (self.error))
-        return finish (&self, options, error);
+        {
+          if (self.error != NULL)
+            agl_service_explain_error (self.service, self.error);
+          return finish (&self, options, error);
+        }
       g_clear_error (&self.error);
       agl_wait_display_show_service_gone (self.display);
       g_clear_pointer (&self.service, agl_service_free);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "client/doctor.h"
 #include "client/lock-columns.h"
@@ -78,14 +80,57 @@ find_lock (const AglDoctor *self, const AglInhabitant *one)
   return NULL;
 }
 
+/* Nobody can lock it any more, and nobody is in anybody's way there. */
+static gboolean
+is_removed (const AglInhabitant *one)
+{
+  return one->ino != 0 && g_str_has_suffix (one->cwd, " (deleted)") && access (one->cwd, F_OK) != 0;
+}
+
+/* The directory where @one works as a shell's word; NULL where its path is of another mount namespace, or no
+ * text: it would name another directory, or none. Caller frees. */
+static char *
+quote_place (const AglInhabitant *one)
+{
+  struct stat st;
+
+  if (!g_utf8_validate (one->cwd, -1, NULL) || stat (one->cwd, &st) < 0 || st.st_ino != one->ino
+      || st.st_dev != one->dev)
+    return NULL;
+  return g_shell_quote (one->cwd);
+}
+
+/* Somebody else is in the way of @one where it works: then it can only join. */
+static gboolean
+is_contested (const AglDoctor *self, GPtrArray *agents, const AglInhabitant *one)
+{
+  for (guint i = 0; i < agents->len; i++)
+    {
+      const AglInhabitant *other = g_ptr_array_index (agents, i);
+
+      if (other != one && is_same_place (one, other))
+        return TRUE;
+    }
+  for (gsize i = 0; i < g_variant_n_children (self->locks); i++)
+    {
+      g_autoptr (GVariant) lock = g_variant_get_child_value (self->locks, i);
+      const char *directory = lock_directory (lock);
+
+      if (g_str_equal (directory, one->cwd)
+          || (agl_row_flag (lock, "subtree") && agl_path_is_within (one->cwd, directory)))
+        return TRUE;
+    }
+  return FALSE;
+}
+
 static void
-note_agent_without_lock (AglDoctor *self, const AglInhabitant *one)
+note_agent_without_lock (AglDoctor *self, GPtrArray *agents, const AglInhabitant *one)
 {
   g_autoptr (GVariant) lock = find_lock (self, one);
-  g_autofree char *quoted = g_shell_quote (one->cwd);
+  g_autofree char *quoted = quote_place (one);
   GVariantDict facts;
 
-  if (lock != NULL)
+  if (lock != NULL || is_removed (one))
     return;
   agl_doctor_begin (&facts, "agent-without-lock");
   g_variant_dict_insert (&facts, "pid", "u", (guint32)one->pid);
@@ -93,7 +138,11 @@ note_agent_without_lock (AglDoctor *self, const AglInhabitant *one)
   g_variant_dict_insert (&facts, "command", "s", one->command);
   g_variant_dict_insert (&facts, "agent", "s", one->match.agent);
   g_variant_dict_insert_value (&facts, "directory", agl_doctor_path (one->cwd));
-  agl_doctor_note (self, &facts, "agentctl-locks acquire --pid=%d %s", (int)one->pid, quoted);
+  if (quoted == NULL)
+    agl_doctor_note (self, &facts, "agentctl-locks explain%s %d", self->where, (int)one->pid);
+  else
+    agl_doctor_note (self, &facts, "%sagentctl-locks acquire%s%s --pid=%d %s", agl_doctor_sudo (one->uid),
+                     self->where, is_contested (self, agents, one) ? " --join" : "", (int)one->pid, quoted);
 }
 
 /* Who shares a directory says so by a shared lock. */
@@ -109,7 +158,7 @@ static void
 note_two_agents (AglDoctor *self, GPtrArray *agents, guint first)
 {
   const AglInhabitant *one = g_ptr_array_index (agents, first);
-  g_autofree char *quoted = g_shell_quote (one->cwd);
+  g_autofree char *quoted = quote_place (one);
   GVariantBuilder pids;
   guint n = 0, n_sharing = 0;
   GVariantDict facts;
@@ -138,7 +187,10 @@ note_two_agents (AglDoctor *self, GPtrArray *agents, guint first)
   agl_doctor_begin (&facts, "two-agents");
   g_variant_dict_insert_value (&facts, "directory", agl_doctor_path (one->cwd));
   g_variant_dict_insert_value (&facts, "pids", g_variant_builder_end (&pids));
-  agl_doctor_note (self, &facts, "agentctl-locks occupants %s", quoted);
+  if (quoted == NULL)
+    agl_doctor_note (self, &facts, "agentctl-locks explain%s %d", self->where, (int)one->pid);
+  else
+    agl_doctor_note (self, &facts, "agentctl-locks occupants%s %s", self->where, quoted);
 }
 
 /* --- what is left of somebody dead --- */
@@ -200,7 +252,7 @@ note_leftover (AglDoctor *self, const AglInhabitant *one, GPtrArray *places)
       g_variant_dict_insert (&facts, "uid", "u", (guint32)one->uid);
       g_variant_dict_insert (&facts, "command", "s", one->command);
       g_variant_dict_insert_value (&facts, "directory", agl_doctor_path (place));
-      agl_doctor_note (self, &facts, "kill %d", (int)one->pid);
+      agl_doctor_note (self, &facts, "%skill %d", agl_doctor_sudo (one->uid), (int)one->pid);
       return;
     }
 }
@@ -212,7 +264,7 @@ agl_doctor_check_agents (AglDoctor *self)
   g_autoptr (GPtrArray) places = agl_doctor_list_places (self);
 
   for (guint i = 0; i < agents->len; i++)
-    note_agent_without_lock (self, g_ptr_array_index (agents, i));
+    note_agent_without_lock (self, agents, g_ptr_array_index (agents, i));
   for (guint i = 0; i < agents->len; i++)
     note_two_agents (self, agents, i);
   for (guint i = 0; i < agl_census_size (self->census); i++)
@@ -247,11 +299,18 @@ is_outside (const AglDoctor *self, GVariant *lock, const char *state)
 }
 
 static void
+note_release (AglDoctor *self, GVariantDict *facts, GVariant *lock)
+{
+  agl_doctor_note (self, facts, "%sagentctl-locks release%s --id=%" G_GUINT64_FORMAT " --force",
+                   agl_doctor_sudo ((uid_t)agl_row_number (lock, "uid", 0)), self->where,
+                   agl_row_number (lock, "id", 0));
+}
+
+static void
 check_holder (AglDoctor *self, GVariant *lock)
 {
   const AglInhabitant *holder = lock_holder (self, lock);
   const char *state = "";
-  guint64 id = agl_row_number (lock, "id", 0);
   GVariantDict facts;
 
   g_variant_lookup (lock, "cwd", "&s", &state);
@@ -259,7 +318,7 @@ check_holder (AglDoctor *self, GVariant *lock)
     {
       agl_doctor_begin (&facts, "lock-unknown");
       add_lock (&facts, lock);
-      agl_doctor_note (self, &facts, "agentctl-locks release --id=%" G_GUINT64_FORMAT " --force", id);
+      note_release (self, &facts, lock);
     }
   else if (is_outside (self, lock, state))
     {
@@ -267,7 +326,7 @@ check_holder (AglDoctor *self, GVariant *lock)
       add_lock (&facts, lock);
       if (holder != NULL && holder->cwd != NULL)
         g_variant_dict_insert_value (&facts, "cwd", agl_doctor_path (holder->cwd));
-      agl_doctor_note (self, &facts, "agentctl-locks release --id=%" G_GUINT64_FORMAT " --force", id);
+      note_release (self, &facts, lock);
     }
 }
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <signal.h>
+#include <glib/gi18n.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -225,19 +227,48 @@ find_problem (const char *path)
   /* A link to /dev/null masks. */
   if (g_file_test (path, G_FILE_TEST_EXISTS) && !g_file_test (path, G_FILE_TEST_IS_REGULAR)
       && !g_file_test (path, G_FILE_TEST_IS_SYMLINK))
-    return g_strdup ("it is no regular file");
+    return g_strdup (_ ("it is no regular file"));
   if (!g_file_get_contents (path, &data, &n_bytes, &error))
     return g_strdup (error->message);
   if (n_bytes > MAX_CATALOGUE_FILE_BYTES)
-    return g_strdup_printf ("it is larger than %d bytes", MAX_CATALOGUE_FILE_BYTES);
+    return g_strdup_printf (
+        ngettext ("it is larger than %d byte", "it is larger than %d bytes", MAX_CATALOGUE_FILE_BYTES),
+        MAX_CATALOGUE_FILE_BYTES);
   return agl_agent_catalog_check (data, n_bytes, &error) ? NULL : g_strdup (error->message);
 }
 
+/* Edit it; then have the services that may be told so read it again. */
+static char *
+dup_editing (GPtrArray *instances, const char *path)
+{
+  g_autofree char *quoted = g_shell_quote (path);
+  const char *sudo = access (path, W_OK) == 0 ? "" : "sudo ";
+  GString *pids = g_string_new (NULL);
+  char *command;
+
+  for (guint i = 0; i < instances->len; i++)
+    {
+      pid_t pid = ((const Instance *)g_ptr_array_index (instances, i))->pid;
+
+      if (*sudo != '\0' || kill (pid, 0) == 0)
+        g_string_append_printf (pids, " %d", (int)pid);
+    }
+  command = g_strdup_printf ("%s\"${EDITOR:-vi}\" %s", sudo, quoted);
+  if (pids->len > 0)
+    {
+      g_autofree char *edit = command;
+
+      command = g_strdup_printf ("%s && %skill -HUP%s", edit, sudo, pids->str);
+    }
+  g_string_free (pids, TRUE);
+  return command;
+}
+
 static void
-check_catalogue_file (AglDoctor *self, const char *path)
+check_catalogue_file (AglDoctor *self, GPtrArray *instances, const char *path)
 {
   g_autofree char *problem = find_problem (path);
-  g_autofree char *quoted = g_shell_quote (path);
+  g_autofree char *editing = NULL;
   GVariantDict facts;
 
   if (problem == NULL)
@@ -245,11 +276,12 @@ check_catalogue_file (AglDoctor *self, const char *path)
   agl_doctor_begin (&facts, "broken-catalogue-file");
   g_variant_dict_insert_value (&facts, "file", agl_doctor_path (path));
   g_variant_dict_insert_value (&facts, "problem", agl_doctor_path (problem));
-  agl_doctor_note (self, &facts, "\"${EDITOR:-vi}\" %s && pkill -HUP -x " DAEMON_NAME, quoted);
+  editing = dup_editing (instances, path);
+  agl_doctor_note (self, &facts, "%s", editing);
 }
 
 static void
-check_catalogue (AglDoctor *self)
+check_catalogue (AglDoctor *self, GPtrArray *instances)
 {
   g_auto (GStrv) folders = agl_paths_agents_dirs (self->scope);
 
@@ -263,7 +295,7 @@ check_catalogue (AglDoctor *self)
           g_autofree char *path = g_build_filename (*folder, name, NULL);
 
           if (g_str_has_suffix (name, ".conf") && name[0] != '.')
-            check_catalogue_file (self, path);
+            check_catalogue_file (self, instances, path);
         }
     }
 }
@@ -274,6 +306,6 @@ agl_doctor_check_service (AglDoctor *self)
   g_autoptr (GPtrArray) instances = list_instances (self);
 
   check_instances (self, instances);
-  check_catalogue (self);
+  check_catalogue (self, instances);
   check_state (self, instances);
 }

@@ -14,6 +14,7 @@ typedef struct
   AglCensus *census;
   GVariant *locks;     /* aa{sv}: all that the service has */
   char *cwd;           /* where it was asked */
+  char *where;         /* " --user" and the like, as it was asked, for the next steps */
   GPtrArray *findings; /* GVariant a{sv}: "kind", facts of that kind, "next": a command line */
 } AglDoctor;
 
@@ -26,8 +27,11 @@ void agl_doctor_check_worktrees (AglDoctor *self); /* worktree-lock */
 
 /* Starts a finding of @kind. */
 void agl_doctor_begin (GVariantDict *facts, const char *kind);
-/* Ends it. @next, @...: printf(3)-like, what to do. */
+/* Ends it. @next, @...: printf(3)-like, what to do: a command line that works where this one was typed. */
 void agl_doctor_note (AglDoctor *self, GVariantDict *facts, const char *next, ...) G_GNUC_PRINTF (3, 4);
+
+/* "sudo " where it takes that to touch what is @uid's, else "". */
+const char *agl_doctor_sudo (uid_t uid);
 
 /* A path as a fact: as it is where that is text, else escaped for display. (transfer floating) */
 GVariant *agl_doctor_path (const char *path);

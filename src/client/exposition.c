@@ -223,7 +223,7 @@ agl_exposition_format (GVariant *properties, GVariant *locks)
     return g_string_free (out, FALSE);
   add_counter (out, counters, "acquired", "acquired_total",
                "Locks that were granted since the service started.");
-  add_counter (out, counters, "refused", "refused_total", "Requests that ended in an error.");
+  add_counter (out, counters, "refused", "refused_total", "Calls of Acquire that ended in an error.");
   add_counter (out, counters, "waited", "waited_total", "Requests that had to wait.");
   add_counter (out, counters, "restored", "restored_total",
                "Locks taken up from before the service started.");

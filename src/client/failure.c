@@ -14,33 +14,34 @@ headline (AglError code)
   switch (code)
     {
     case AGL_ERROR_HELD:
-      return N_ ("the directory is in use");
+      return N_ ("the directory is in use; wait with --wait, work beside it with --join, or see "
+                 "agentctl-locks list");
     case AGL_ERROR_TIMED_OUT:
-      return N_ ("the directory is still in use; the time ran out");
+      return N_ ("the time ran out, and the directory is still in use");
     case AGL_ERROR_CANCELLED:
       return N_ ("the wait was cancelled");
     case AGL_ERROR_DEADLOCK:
-      return N_ ("waiting would never end: those who wait hold what the others wait for");
+      return N_ ("waiting would never end: each of those who wait holds what another one waits for");
     case AGL_ERROR_INVALID_DIRECTORY:
-      return N_ ("this is no directory that can be locked");
+      return N_ ("this is no directory that can be locked; give one that exists and that you may enter");
     case AGL_ERROR_INVALID_OPTION:
-      return N_ ("the service does not take these options");
+      return N_ ("the service does not take these options; see agentctl-locks --help");
     case AGL_ERROR_NO_SUCH_PROCESS:
-      return N_ ("there is no such process");
+      return N_ ("there is no such process, or it has ended");
     case AGL_ERROR_NOT_IN_DIRECTORY:
-      return N_ ("the process does not work in the directory");
+      return N_ ("the process does not work in the directory; change there first, or say --no-follow-cwd");
     case AGL_ERROR_NOT_FOUND:
-      return N_ ("there is no such lock");
+      return N_ ("there is no such lock; agentctl-locks list shows those that there are");
     case AGL_ERROR_AMBIGUOUS:
       return N_ ("there are several locks; say which with --id");
     case AGL_ERROR_HOLDER_ALIVE:
-      return N_ ("its holder lives; --force releases it all the same");
+      return N_ ("its holder is alive; end that process, or say --force");
     case AGL_ERROR_NOT_PERMITTED:
-      return N_ ("this is not permitted");
+      return N_ ("this is not permitted: the process, the lock or the directory is another user's");
     case AGL_ERROR_LIMIT_EXCEEDED:
-      return N_ ("a limit is reached");
+      return N_ ("a limit is reached; release or finish something first");
     case AGL_ERROR_UNAVAILABLE:
-      return N_ ("the service cannot do it now; nothing was granted or changed");
+      return N_ ("the service cannot do it now; nothing was granted or changed, so try again later");
     case AGL_N_ERRORS:
       return NULL;
     }
@@ -106,19 +107,67 @@ agl_failure_respell (const char *message)
   return g_string_free (out, FALSE);
 }
 
+gboolean
+agl_failure_speaks_english (void)
+{
+  /* The first words of every language's catalogue; without one gettext returns what it was given. */
+  const char *english = headline (AGL_ERROR_HELD);
+
+  return _ (english) == english;
+}
+
+static void
+take_message (GError *error, char *message)
+{
+  g_free (error->message);
+  error->message = message;
+}
+
+void
+agl_failure_translate (GError *error)
+{
+  g_autofree char *english = agl_failure_respell (error->message);
+
+  g_return_if_fail (error->domain == AGL_ERROR);
+  if (agl_failure_speaks_english ())
+    take_message (error, g_steal_pointer (&english));
+  else
+    take_message (error, g_strconcat (_ (headline (error->code)), "\n", english, NULL));
+}
+
+void
+agl_failure_reword (GError *error, const char *words)
+{
+  const char *end = strchr (error->message, '\n');
+
+  take_message (error, g_strconcat (words, "\n", end != NULL ? end + 1 : error->message, NULL));
+}
+
+char *
+agl_failure_in_one_line (const GError *error)
+{
+  const char *end = strchr (error->message, '\n');
+  g_autofree char *words = end == NULL ? NULL : g_strndup (error->message, (gsize)(end - error->message));
+
+  if (error->domain != AGL_ERROR || words == NULL)
+    return g_strdup (error->message);
+  /* Translators: what went wrong, then the same in English and in full, as the service says it */
+  return g_strdup_printf (_ ("%s (%s)"), words, end + 1);
+}
+
 void
 agl_failure_print (const GError *error, const char *command)
 {
   g_autofree char *harmless = make_harmless (error->message);
-  g_autofree char *message =
-      error->domain == AGL_ERROR ? agl_failure_respell (harmless) : g_strdup (harmless);
-  const char *english = error->domain == AGL_ERROR ? headline (error->code) : NULL;
+  g_auto (GStrv) lines = g_strsplit (harmless, "\n", -1);
 
-  if (english != NULL && _ (english) != english)
-    g_printerr ("agentctl-locks: %s\n", _ (english));
-  g_printerr ("agentctl-locks: %s\n", message);
-  if (g_error_matches (error, AGL_EXIT_ERROR, AGL_EXIT_USAGE))
-    /* Translators: %s is "" or a command with a space before it */
-    g_printerr (_ ("Try “agentctl-locks%s%s --help”.\n"), command == NULL ? "" : " ",
-                command == NULL ? "" : command);
+  for (char **line = lines; *line != NULL; line++)
+    g_printerr ("agentctl-locks: %s\n", *line);
+  if (!g_error_matches (error, AGL_EXIT_ERROR, AGL_EXIT_USAGE))
+    return;
+  if (command == NULL)
+    g_printerr (_ ("Try “agentctl-locks --help”.\n"));
+  else
+    /* Translators: %s is a command of agentctl-locks */
+    g_printerr (_ ("Try “agentctl-locks %s --help”.\n"), command);
 }

@@ -80,10 +80,7 @@ agl_service_connect (const char *address, const char *bus_name, GError **error)
   if (attempt.connection == NULL && attempt.timed_out)
     {
       g_error_free (attempt.error);
-      g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,
-                   _ ("the service at %s is stuck: it accepts connections and does not answer. Restarting it "
-                      "loses no lock"),
-                   address);
+      agl_service_set_stuck_error (error, address);
       return NULL;
     }
   if (attempt.connection == NULL)
@@ -93,7 +90,7 @@ agl_service_connect (const char *address, const char *bus_name, GError **error)
     }
   self = g_new0 (AglService, 1);
   self->connection = attempt.connection;
-  self->bus_name = bus_name;
+  self->bus_name = g_strdup (bus_name);
   self->door = g_strdup (address);
   return self;
 }
@@ -112,7 +109,10 @@ try_direct (AglScope scope, GError **error)
     return NULL;
   self = agl_service_connect (address, NULL, &local);
   if (self != NULL)
-    return self;
+    {
+      self->may_appeal = scope == AGL_SCOPE_SYSTEM;
+      return self;
+    }
   /* A socket file without a listener is what a killed service leaves. */
   if (g_error_matches (local, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED)
       || g_error_matches (local, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
@@ -120,8 +120,13 @@ try_direct (AglScope scope, GError **error)
   if (local->domain == AGL_EXIT_ERROR)
     g_propagate_error (error, g_steal_pointer (&local));
   else
-    g_propagate_prefixed_error (error, g_steal_pointer (&local), _ ("cannot talk to the service at %s: "),
-                                address);
+    {
+      g_autofree char *message =
+          /* Translators: an address, what went wrong */
+          g_strdup_printf (_ ("cannot talk to the service at %s: %s"), address, local->message);
+
+      g_set_error_literal (error, local->domain, local->code, message);
+    }
   return NULL;
 }
 

@@ -91,7 +91,9 @@ agl_known_agents_find_ancestor (const AglAgentCatalog *catalog, AglAgentMatch *m
 
       agl_process_unref (process);
       process = parent;
-      if (process != NULL && agl_known_agents_match (catalog, process, match) && !match->excluded)
+      /* What a spare starts shows that it is at work. */
+      if (process != NULL && agl_known_agents_match (catalog, process, match)
+          && (!match->excluded || match->is_spare))
         return g_steal_pointer (&process);
     }
   if (error != NULL && *error == NULL)

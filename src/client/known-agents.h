@@ -8,9 +8,9 @@
  * here: `agentctl-locks doctor` lists it. */
 AglAgentCatalog *agl_known_agents_load (AglScope scope);
 
-/* The nearest ancestor of this process that is a known agent, helpers of agents not counted. *@match lives
- * with
- * @catalog. Each step up is proven: the parent that was opened is the parent still. NULL with AGL_EXIT_ERROR.
+/* The nearest ancestor of this process that is a known agent, helpers of agents not counted; spares are, for
+ * one that starts something has been put to work. *@match lives with @catalog. Each step up is proven: the
+ * parent that was opened is the parent still. NULL with AGL_EXIT_ERROR.
  */
 AglProcess *
 agl_known_agents_find_ancestor (const AglAgentCatalog *catalog, AglAgentMatch *match, GError **error);

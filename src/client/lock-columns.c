@@ -134,10 +134,31 @@ cell_user (GVariant *row, const AglScreen *screen)
   return user_name (agl_row_number (row, "uid", 0));
 }
 
+/* The words that the service has for what a lock is. */
+static const char *const words[] = {
+  /* Translators: of a lock: held by a process, or made by hand */
+  NC_ ("lock", "process"), NC_ ("lock", "manual"), NC_ ("lock", "unregistered"), NC_ ("lock", "exclusive"),
+  NC_ ("lock", "shared"),  NC_ ("lock", "inside"), NC_ ("lock", "outside"),      NC_ ("lock", "unknown"),
+  NC_ ("lock", "ignored"), NC_ ("lock", "yes"),    NC_ ("lock", "no"),
+};
+
+/* For a person in his language, elsewhere as it is. A word of a newer service is shown as it came. */
+static char *
+show_word (char *word, const AglScreen *screen)
+{
+  for (gsize i = 0; word != NULL && screen->is_terminal && i < G_N_ELEMENTS (words); i++)
+    if (g_str_equal (words[i], word))
+      {
+        g_free (word);
+        return g_strdup (g_dpgettext2 (NULL, "lock", words[i]));
+      }
+  return word;
+}
+
 static char *
 cell_kind (GVariant *row, const AglScreen *screen)
 {
-  return agl_row_text (row, "kind");
+  return show_word (agl_row_text (row, "kind"), screen);
 }
 
 static char *
@@ -173,10 +194,12 @@ cell_reason (GVariant *row, const AglScreen *screen)
 static char *
 cell_mode (GVariant *row, const AglScreen *screen)
 {
+  g_autofree char *mode = NULL;
+
   if (row_is (row, "unregistered"))
-    return g_strdup ("unregistered");
-  return g_strconcat (agl_row_flag (row, "shared") ? "shared" : "exclusive",
-                      agl_row_flag (row, "subtree") ? "/**" : "", NULL);
+    return show_word (g_strdup ("unregistered"), screen);
+  mode = show_word (g_strdup (agl_row_flag (row, "shared") ? "shared" : "exclusive"), screen);
+  return g_strconcat (mode, agl_row_flag (row, "subtree") ? "/**" : "", NULL);
 }
 
 /* ISO 8601 where a program may read it. */
@@ -222,7 +245,7 @@ cell_expires (GVariant *row, const AglScreen *screen)
 static char *
 cell_cwd_state (GVariant *row, const AglScreen *screen)
 {
-  return agl_row_text (row, "cwd");
+  return show_word (agl_row_text (row, "cwd"), screen);
 }
 
 /* A holder that is elsewhere, or of which that cannot be told, keeps its lock for now. */
@@ -245,7 +268,19 @@ colour_mode (GVariant *row)
 static char *
 cell_follow (GVariant *row, const AglScreen *screen)
 {
-  return g_strdup (agl_row_flag (row, "follow-cwd") ? "yes" : "no");
+  return show_word (g_strdup (agl_row_flag (row, "follow-cwd") ? "yes" : "no"), screen);
+}
+
+static char *
+cell_shared (GVariant *row, const AglScreen *screen)
+{
+  return show_word (g_strdup (agl_row_flag (row, "shared") ? "yes" : "no"), screen);
+}
+
+static char *
+cell_subtree (GVariant *row, const AglScreen *screen)
+{
+  return show_word (g_strdup (agl_row_flag (row, "subtree") ? "yes" : "no"), screen);
 }
 
 static char *
@@ -300,66 +335,138 @@ cell_lock (GVariant *row, const AglScreen *screen)
   return number_text (row, "lock");
 }
 
-#define COLUMN_DIRECTORY                                                          \
-  {                                                                               \
-    "DIRECTORY", N_ ("the directory"), AGL_CUT_START, FALSE, TRUE, cell_directory \
+/* How much the usual columns matter on a terminal that is too narrow for all of them: the smaller the longer.
+ */
+enum
+{
+  EXTRA, /* not a usual one */
+  DIRECTORY,
+  WHO,
+  PID,
+  MODE,
+  ID,
+  SINCE,
+  REASON,
+  USER,
+  WAIT,
+  CWD
+};
+
+/* Translators: the words in capitals, context "column", are headings of a table on a terminal: short ones. */
+#define COLUMN_DIRECTORY                                                                                \
+  {                                                                                                     \
+    NC_ ("column", "DIRECTORY"), N_ ("the directory"), AGL_CUT_START, FALSE, DIRECTORY, cell_directory, \
+        .key = "directory-bytes"                                                                        \
   }
-#define COLUMN_WHO                                                                               \
-  {                                                                                              \
-    "WHO", N_ ("the agent, else the command, else the user"), AGL_CUT_END, FALSE, TRUE, cell_who \
+#define COLUMN_WAIT                                                                               \
+  {                                                                                               \
+    NC_ ("column", "WAIT"), N_ ("how many wait for it"), AGL_CUT_NEVER, TRUE, WAIT, cell_waiters, \
+        .key = "waiters"                                                                          \
+  }
+#define COLUMN_SHARED                                                                               \
+  {                                                                                                 \
+    NC_ ("column", "SHARED"), N_ ("whether it is shared"), AGL_CUT_NEVER, FALSE, EXTRA, cell_shared \
+  }
+#define COLUMN_SUBTREE                                                                                 \
+  {                                                                                                    \
+    NC_ ("column", "SUBTREE"), N_ ("whether it covers everything below"), AGL_CUT_NEVER, FALSE, EXTRA, \
+        cell_subtree                                                                                   \
+  }
+#define COLUMN_ACQUIRED                                                                                  \
+  {                                                                                                      \
+    NC_ ("column", "ACQUIRED"), N_ ("when it was acquired, to the second"), AGL_CUT_NEVER, FALSE, EXTRA, \
+        cell_acquired, .key = "acquired-at"                                                              \
+  }
+#define COLUMN_EXPIRES                                                                                   \
+  {                                                                                                      \
+    NC_ ("column", "EXPIRES"), N_ ("when it ends by itself"), AGL_CUT_NEVER, FALSE, EXTRA, cell_expires, \
+        .key = "expires-at"                                                                              \
+  }
+#define COLUMN_FOLLOW                                                                                     \
+  {                                                                                                       \
+    NC_ ("column", "FOLLOW"), N_ ("whether it ends when its holder leaves the directory"), AGL_CUT_NEVER, \
+        FALSE, EXTRA, cell_follow, .key = "follow-cwd"                                                    \
+  }
+#define COLUMN_BY                                                                                           \
+  {                                                                                                         \
+    NC_ ("column", "BY"), N_ ("the process that acquired it, for itself or for the holder"), AGL_CUT_NEVER, \
+        TRUE, EXTRA, cell_by, .key = "acquired-by"                                                          \
+  }
+#define COLUMN_WHO                                                                                     \
+  {                                                                                                    \
+    NC_ ("column", "WHO"), N_ ("the agent, else the command, else the user"), AGL_CUT_END, FALSE, WHO, \
+        cell_who                                                                                       \
   }
 
 const AglColumn agl_lock_columns[] = {
-  { "ID", N_ ("number of the lock"), AGL_CUT_NEVER, TRUE, TRUE, cell_id },
-  { "PID", N_ ("the process that holds it; none holds a manual lock"), AGL_CUT_NEVER, TRUE, TRUE, cell_pid },
-  { "USER", N_ ("whose it is"), AGL_CUT_NEVER, FALSE, TRUE, cell_user },
+  { NC_ ("column", "ID"), N_ ("number of the lock"), AGL_CUT_NEVER, TRUE, ID, cell_id },
+  { NC_ ("column", "PID"), N_ ("the process that holds it; none holds a manual lock"), AGL_CUT_NEVER, TRUE,
+    PID, cell_pid },
+  { NC_ ("column", "USER"), N_ ("whose it is"), AGL_CUT_NEVER, FALSE, USER, cell_user },
   COLUMN_WHO,
-  { "MODE", N_ ("exclusive or shared; /** with everything below"), AGL_CUT_NEVER, FALSE, TRUE, cell_mode,
-    colour_mode },
-  { "SINCE", N_ ("when it was acquired"), AGL_CUT_NEVER, FALSE, TRUE, cell_since },
-  { "CWD", N_ ("whether its holder works inside; “ignored” where that does not matter"), AGL_CUT_NEVER, FALSE,
-    TRUE, cell_cwd_state, colour_cwd_state },
-  { "WAIT", N_ ("how many wait for it"), AGL_CUT_NEVER, TRUE, TRUE, cell_waiters },
+  { NC_ ("column", "MODE"), N_ ("exclusive or shared; /** with everything below"), AGL_CUT_NEVER, FALSE, MODE,
+    cell_mode, colour_mode },
+  { NC_ ("column", "SINCE"), N_ ("when it was acquired"), AGL_CUT_NEVER, FALSE, SINCE, cell_since },
+  { NC_ ("column", "CWD"), N_ ("whether its holder works inside; “ignored” where that does not matter"),
+    AGL_CUT_NEVER, FALSE, CWD, cell_cwd_state, colour_cwd_state },
+  COLUMN_WAIT,
   COLUMN_DIRECTORY,
-  { "REASON", N_ ("what it was acquired for"), AGL_CUT_END, FALSE, TRUE, cell_reason },
-  { "KIND", N_ ("process or manual"), AGL_CUT_NEVER, FALSE, FALSE, cell_kind },
-  { "UID", N_ ("whose it is, as a number"), AGL_CUT_NEVER, TRUE, FALSE, cell_uid },
-  { "COMMAND", N_ ("the command's name when it was acquired"), AGL_CUT_END, FALSE, FALSE, cell_command },
-  { "AGENT", N_ ("the agent, as its holder says"), AGL_CUT_END, FALSE, FALSE, cell_agent },
-  { "SESSION", N_ ("the session, as its holder says"), AGL_CUT_END, FALSE, FALSE, cell_session },
-  { "ACQUIRED", N_ ("when it was acquired, to the second"), AGL_CUT_NEVER, FALSE, FALSE, cell_acquired },
-  { "EXPIRES", N_ ("when it ends by itself"), AGL_CUT_NEVER, FALSE, FALSE, cell_expires },
-  { "FOLLOW", N_ ("whether it ends when its holder leaves the directory"), AGL_CUT_NEVER, FALSE, FALSE,
-    cell_follow },
-  { "BY", N_ ("the process that acquired it, for itself or for the holder"), AGL_CUT_NEVER, TRUE, FALSE,
-    cell_by },
+  { NC_ ("column", "REASON"), N_ ("what it was acquired for"), AGL_CUT_END, FALSE, REASON, cell_reason },
+  { NC_ ("column", "KIND"), N_ ("process or manual"), AGL_CUT_NEVER, FALSE, EXTRA, cell_kind },
+  COLUMN_SHARED,
+  COLUMN_SUBTREE,
+  { NC_ ("column", "UID"), N_ ("whose it is, as a number"), AGL_CUT_NEVER, TRUE, EXTRA, cell_uid },
+  { NC_ ("column", "COMMAND"), N_ ("the command's name when it was acquired"), AGL_CUT_END, FALSE, EXTRA,
+    cell_command },
+  { NC_ ("column", "AGENT"), N_ ("the agent, as its holder says"), AGL_CUT_END, FALSE, EXTRA, cell_agent },
+  { NC_ ("column", "SESSION"), N_ ("the session, as its holder says"), AGL_CUT_END, FALSE, EXTRA,
+    cell_session },
+  COLUMN_ACQUIRED,
+  COLUMN_EXPIRES,
+  COLUMN_FOLLOW,
+  COLUMN_BY,
   { NULL },
 };
 
 const AglColumn agl_blocker_columns[] = {
-  { "ID", N_ ("number of the lock; an unregistered agent has none"), AGL_CUT_NEVER, TRUE, TRUE, cell_id },
-  { "PID", N_ ("the process"), AGL_CUT_NEVER, TRUE, TRUE, cell_pid },
-  { "USER", N_ ("whose it is"), AGL_CUT_NEVER, FALSE, TRUE, cell_user },
+  { NC_ ("column", "ID"), N_ ("number of the lock; an unregistered agent has none"), AGL_CUT_NEVER, TRUE, ID,
+    cell_id },
+  { NC_ ("column", "PID"), N_ ("the process"), AGL_CUT_NEVER, TRUE, PID, cell_pid },
+  { NC_ ("column", "USER"), N_ ("whose it is"), AGL_CUT_NEVER, FALSE, USER, cell_user },
   COLUMN_WHO,
-  { "MODE", N_ ("exclusive or shared; /** with everything below; or unregistered"), AGL_CUT_NEVER, FALSE,
-    TRUE, cell_mode, colour_mode },
-  { "SINCE", N_ ("when it was acquired"), AGL_CUT_NEVER, FALSE, TRUE, cell_since },
-  { "WAIT", N_ ("how many wait for it"), AGL_CUT_NEVER, TRUE, TRUE, cell_waiters },
+  { NC_ ("column", "MODE"), N_ ("exclusive or shared; /** with everything below; or unregistered"),
+    AGL_CUT_NEVER, FALSE, MODE, cell_mode, colour_mode },
+  { NC_ ("column", "SINCE"), N_ ("when it was acquired"), AGL_CUT_NEVER, FALSE, SINCE, cell_since },
+  COLUMN_WAIT,
   COLUMN_DIRECTORY,
-  { "REASON", N_ ("what it was acquired for"), AGL_CUT_END, FALSE, TRUE, cell_reason },
-  { "COMMAND", N_ ("the command's name"), AGL_CUT_END, FALSE, FALSE, cell_command },
-  { "SESSION", N_ ("the session, as its holder says"), AGL_CUT_END, FALSE, FALSE, cell_session },
-  { "EXPIRES", N_ ("when it ends by itself"), AGL_CUT_NEVER, FALSE, FALSE, cell_expires },
+  { NC_ ("column", "REASON"), N_ ("what it was acquired for"), AGL_CUT_END, FALSE, REASON, cell_reason },
+  { NC_ ("column", "KIND"), N_ ("process or manual; or unregistered"), AGL_CUT_NEVER, FALSE, EXTRA,
+    cell_kind },
+  COLUMN_SHARED,
+  COLUMN_SUBTREE,
+  { NC_ ("column", "CWD"), N_ ("whether its holder works inside; “ignored” where that does not matter"),
+    AGL_CUT_NEVER, FALSE, EXTRA, cell_cwd_state, colour_cwd_state },
+  { NC_ ("column", "UID"), N_ ("whose it is, as a number"), AGL_CUT_NEVER, TRUE, EXTRA, cell_uid },
+  { NC_ ("column", "COMMAND"), N_ ("the command's name"), AGL_CUT_END, FALSE, EXTRA, cell_command },
+  { NC_ ("column", "AGENT"), N_ ("the agent, as its holder or the catalogue says"), AGL_CUT_END, FALSE, EXTRA,
+    cell_agent },
+  { NC_ ("column", "SESSION"), N_ ("the session, as its holder says"), AGL_CUT_END, FALSE, EXTRA,
+    cell_session },
+  COLUMN_ACQUIRED,
+  COLUMN_EXPIRES,
+  COLUMN_FOLLOW,
+  COLUMN_BY,
   { NULL },
 };
 
 const AglColumn agl_occupant_columns[] = {
-  { "PID", N_ ("the process"), AGL_CUT_NEVER, TRUE, TRUE, cell_pid },
-  { "USER", N_ ("whose it is"), AGL_CUT_NEVER, FALSE, TRUE, cell_user },
-  { "COMMAND", N_ ("the command's name"), AGL_CUT_END, FALSE, TRUE, cell_command },
-  { "AGENT", N_ ("which known agent it is"), AGL_CUT_END, FALSE, TRUE, cell_agent },
-  { "LOCK", N_ ("number of the lock that it holds there"), AGL_CUT_NEVER, TRUE, TRUE, cell_lock },
-  { "CWD", N_ ("its working directory"), AGL_CUT_START, FALSE, TRUE, cell_cwd },
-  { "UID", N_ ("whose it is, as a number"), AGL_CUT_NEVER, TRUE, FALSE, cell_uid },
+  { NC_ ("column", "PID"), N_ ("the process"), AGL_CUT_NEVER, TRUE, PID, cell_pid },
+  { NC_ ("column", "USER"), N_ ("whose it is"), AGL_CUT_NEVER, FALSE, USER, cell_user },
+  { NC_ ("column", "COMMAND"), N_ ("the command's name"), AGL_CUT_END, FALSE, MODE, cell_command },
+  { NC_ ("column", "AGENT"), N_ ("which known agent it is"), AGL_CUT_END, FALSE, WHO, cell_agent },
+  { NC_ ("column", "LOCK"), N_ ("number of the lock that it holds there"), AGL_CUT_NEVER, TRUE, ID,
+    cell_lock },
+  { NC_ ("column", "CWD"), N_ ("its working directory"), AGL_CUT_START, FALSE, DIRECTORY, cell_cwd },
+  { NC_ ("column", "UID"), N_ ("whose it is, as a number"), AGL_CUT_NEVER, TRUE, EXTRA, cell_uid },
   { NULL },
 };

@@ -12,6 +12,9 @@
 #include "common/text.h"
 #include "config.h"
 
+/* For trying out a build that is not installed. */
+#define LOCALEDIR_ENV "AGENTCTL_LOCKS_LOCALEDIR"
+
 /* In the order in which one meets them. */
 static const AglCommand *const commands[] = {
   &agl_command_run,       &agl_command_acquire,  &agl_command_claim,   &agl_command_release,
@@ -49,8 +52,8 @@ print_help (void)
 
       width = MAX (width, agl_text_width (line));
     }
-  g_print (_ ("Usage: agentctl-locks [COMMAND] [OPTION…] …\n\n"
-              "Locks that tell which coding agent works in which directory.\n\nCommands:\n"));
+  g_print ("%s\n\n%s\n\n%s\n", _ ("Usage: agentctl-locks [COMMAND] [OPTION…] …"),
+           _ ("Locks that tell which coding agent works in which directory."), _ ("Commands:"));
   for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)
     {
       g_autofree char *line = usage_line (&commands[i]->usage);
@@ -59,9 +62,9 @@ print_help (void)
                _ (commands[i]->usage.summary));
     }
   g_print (
-      _ ("\nDIR is the working directory where it is not given.\n"
-         "“agentctl-locks COMMAND --help” tells the options of a command; “agentctl-locks --version” the "
-         "version.\n"));
+      "\n%s\n%s\n", _ ("DIR is the working directory where it is not given."),
+      _ ("“agentctl-locks COMMAND --help” tells the options of a command; “agentctl-locks --version” the "
+         "version."));
 }
 
 static void
@@ -145,9 +148,11 @@ finish (const GError *error, int status, const char *command, int conflict)
 static void
 set_up (void)
 {
+  const char *localedir = g_getenv (LOCALEDIR_ENV);
+
   agl_signals_save ();
   setlocale (LC_ALL, "");
-  bindtextdomain (GETTEXT_PACKAGE, AGL_LOCALEDIR);
+  bindtextdomain (GETTEXT_PACKAGE, localedir != NULL ? localedir : AGL_LOCALEDIR);
   bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
   textdomain (GETTEXT_PACKAGE);
   g_set_prgname ("agentctl-locks");

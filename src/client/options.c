@@ -307,7 +307,7 @@ check_arguments (const AglOptions *self, const AglUsage *usage, GError **error)
       g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_USAGE,
                    /* Translators: a command of agentctl-locks, how the rest of its line looks */
                    _ ("which command? Write it behind “--”, as in: agentctl-locks %s %s"), usage->name,
-                   usage->synopsis);
+                   _ (usage->synopsis));
       return FALSE;
     }
   if (usage->takes_command_line && self->trailing[0] == NULL)

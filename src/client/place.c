@@ -72,6 +72,17 @@ agl_place_check_name (const char *path, GError **error)
 }
 
 char *
+agl_place_of_argument (const AglOptions *options, GError **error)
+{
+  g_autofree char *path =
+      agl_place_absolute (options->arguments == NULL ? NULL : options->arguments[0], error);
+
+  if (path == NULL || !agl_place_check_name (path, error))
+    return NULL;
+  return g_steal_pointer (&path);
+}
+
+char *
 agl_place_display (const char *path, const char *home)
 {
   gsize length = home == NULL ? 0 : strlen (home);

@@ -3,6 +3,8 @@
 #include <gio/gio.h>
 #include <gio/gunixfdlist.h>
 
+#include "client/options.h"
+
 /* The DIR of a command line, made absolute; NULL is the working directory, "" stays empty. No symlink or ".."
  * is resolved: that is the service's, which sees what the kernel sees. Any bytes; caller frees.
  * Errors: AGL_EXIT_ERROR. */
@@ -14,6 +16,9 @@ const char *agl_place_to_bus (const char *path, GVariantBuilder *options, GUnixF
 
 /* For methods that take a directory by name alone. Errors: AGL_EXIT_ERROR when @path is not UTF-8. */
 gboolean agl_place_check_name (const char *path, GError **error);
+
+/* The first argument as both say: for commands that take one DIR, by name alone. */
+char *agl_place_of_argument (const AglOptions *options, GError **error);
 
 /* For people: escaped; with @home (NULL: not) in front shortened to ~. Caller frees. */
 char *agl_place_display (const char *path, const char *home);

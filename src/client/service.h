@@ -10,9 +10,10 @@
 typedef struct
 {
   GDBusConnection *connection;
-  const char *bus_name; /* NULL on a direct socket, where nobody else is; static */
+  char *bus_name;       /* NULL on a direct socket, where nobody else is */
   char *door;           /* for messages: "unix:path=/run/user/1000/agentctl-locks/bus" */
   gboolean interactive; /* a person is there who may be asked for a password */
+  gboolean may_appeal;  /* the direct socket of the machine's service, found as such: appeal.h */
 } AglService;
 
 void agl_service_free (AglService *self);
@@ -51,10 +52,18 @@ char *agl_service_session_bus_address (void);
 /* The Scope of the instance; the user's when that cannot be told. */
 AglScope agl_service_get_scope (AglService *self);
 
-/* One call that does not wait for a lock. @parameters is consumed; @fds may be NULL.
+/* One call that does not wait for a lock. What the direct socket of the machine's service does not permit is
+ * asked again over the system bus (appeal.h). @parameters is consumed; @fds may be NULL.
  * Errors: those of the service, stripped of GDBus's prefix; AGL_EXIT_NO_SERVICE when it does not answer. */
 GVariant *agl_service_call (
     AglService *self, const char *method, GVariant *parameters, GUnixFDList *fds, GError **error);
+
+/* The flags of a call: whether somebody may be asked for a password. */
+GDBusCallFlags agl_service_call_flags (const AglService *self);
+
+/* Who is in the way of a lock on @directory, aa{sv}, for a message about it: NULL when that is not answered
+ * soon. Caller unrefs. */
+GVariant *agl_service_ask_blockers (AglService *self, const char *directory);
 
 /* All properties of the service, a{sv}. Errors: as above. */
 GVariant *agl_service_get_properties (AglService *self, GError **error);
@@ -66,6 +75,15 @@ const GVariantType *agl_service_reply_type (const char *method);
  * before any later call. Returns the id for g_dbus_connection_signal_unsubscribe. */
 guint agl_service_subscribe (AglService *self, GDBusSignalCallback callback, gpointer user_data);
 
-/* Turns an error of a call into one to be shown: the remote prefix off, "does not answer" for a time-out,
- * which versions are talking past each other for an unknown method. */
+/* A property that is a string; NULL when that is not answered soon. Caller frees. */
+char *agl_service_ask_property (AglService *self, const char *name);
+
+/* The process that the service is, also when it does not answer; 0: cannot be told. */
+pid_t agl_service_get_pid (AglService *self);
+
+/* Turns an error of a call into one to be shown: the remote prefix off; who does not answer for a time-out;
+ * which of the two is older for what is not understood; the user's language before the service's words. */
 void agl_service_explain_error (AglService *self, GError *error);
+
+/* AGL_EXIT_ERROR with AGL_EXIT_NO_SERVICE: whoever listens at @address does not answer. */
+void agl_service_set_stuck_error (GError **error, const char *address);

@@ -307,7 +307,9 @@ launch_and_wait (const Launch *launch, int notify_fd, off_t log_offset, GError *
     case START_TIMED_OUT:
       g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,
                    /* Translators: a program, a number of seconds */
-                   _ ("cannot start the service: %s did not say within %d seconds that it is ready"),
+                   ngettext ("cannot start the service: %s did not say within %d second that it is ready",
+                             "cannot start the service: %s did not say within %d seconds that it is ready",
+                             READY_TIMEOUT_MSEC / 1000),
                    launch->program, READY_TIMEOUT_MSEC / 1000);
       return FALSE;
     }

@@ -232,10 +232,14 @@ static char *
 tmux_line (const AglStatus *status)
 {
   g_autofree char *text = short_text (status);
+  g_autofree char *label = NULL;
   const char *colour = !status->is_online ? "brightblack" : status->n_waiters > 0 ? "red" : "yellow";
 
-  /* Numbers alone: nothing of it could be taken for a "#[…]" of tmux. */
-  return *text == '\0' ? g_strdup ("") : g_strdup_printf ("#[fg=%s]locks %s#[default]", colour, text);
+  if (*text == '\0')
+    return g_strdup ("");
+  /* Translators: in a status bar; %s is how many locks there are, such as "2" */
+  label = g_strdup_printf (C_ ("status bar", "locks %s"), text);
+  return g_strdup_printf ("#[fg=%s]%s#[default]", colour, label);
 }
 
 /* --- waybar --- */

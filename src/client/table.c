@@ -18,6 +18,8 @@
 #define UNDERLINE "\033[4m"
 #define NORMAL    "\033[0m"
 
+#define ZERO_WIDTH_JOINER 0x200d
+
 static gsize
 char_width (gunichar c)
 {
@@ -26,14 +28,57 @@ char_width (gunichar c)
   return g_unichar_iswide (c) ? 2 : 1;
 }
 
-gsize
-agl_text_width (const char *text)
+/* Of the bytes before @end, or of all. */
+static gsize
+width_until (const char *text, const char *end)
 {
   gsize width = 0;
 
-  for (; *text != '\0'; text = g_utf8_next_char (text))
+  for (; *text != '\0' && text != end; text = g_utf8_next_char (text))
     width += char_width (g_utf8_get_char (text));
   return width;
+}
+
+gsize
+agl_text_width (const char *text)
+{
+  return width_until (text, NULL);
+}
+
+static gboolean
+is_regional_indicator (gunichar c)
+{
+  return c >= 0x1f1e6 && c <= 0x1f1ff;
+}
+
+/* What changes the character before it rather than being one: accents, vowel signs, skin tones, the joiner.
+ */
+static gboolean
+is_extending (gunichar c)
+{
+  return g_unichar_iszerowidth (c) || g_unichar_type (c) == G_UNICODE_SPACING_MARK
+         || (c >= 0x1f3fb && c <= 0x1f3ff);
+}
+
+/* Behind what a reader takes for one character at @text, which is not empty: the grapheme clusters of UAX #29
+ * as far as they matter on a terminal. Half of a flag is a letter, and half of a family somebody else. */
+static const char *
+cluster_end (const char *text)
+{
+  gunichar before = g_utf8_get_char (text);
+  gboolean may_pair = is_regional_indicator (before);
+
+  for (text = g_utf8_next_char (text); *text != '\0'; text = g_utf8_next_char (text))
+    {
+      gunichar c = g_utf8_get_char (text);
+      gboolean is_pair = may_pair && is_regional_indicator (c);
+
+      if (!is_extending (c) && before != ZERO_WIDTH_JOINER && !is_pair)
+        break;
+      may_pair = may_pair && !is_pair;
+      before = c;
+    }
+  return text;
 }
 
 static char *
@@ -41,10 +86,15 @@ cut_end (const char *text, gsize room)
 {
   const char *end = text;
 
-  while (*end != '\0' && char_width (g_utf8_get_char (end)) <= room)
+  while (*end != '\0')
     {
-      room -= char_width (g_utf8_get_char (end));
-      end = g_utf8_next_char (end);
+      const char *next = cluster_end (end);
+      gsize width = width_until (end, next);
+
+      if (width > room)
+        break;
+      room -= width;
+      end = next;
     }
   return g_strdup_printf ("%.*s" ELLIPSIS, (int)(end - text), text);
 }
@@ -56,8 +106,10 @@ cut_start (const char *text, gsize room)
 
   while (*text != '\0' && width > room)
     {
-      width -= char_width (g_utf8_get_char (text));
-      text = g_utf8_next_char (text);
+      const char *next = cluster_end (text);
+
+      width -= width_until (text, next);
+      text = next;
     }
   return g_strconcat (ELLIPSIS, text, NULL);
 }
@@ -121,11 +173,21 @@ agl_screen_of_stdout (void)
   return screen;
 }
 
+AglScreen
+agl_screen_of_options (const AglOptions *options)
+{
+  AglScreen screen = agl_screen_of_stdout ();
+
+  screen.keeps_columns = options->output != NULL;
+  return screen;
+}
+
 static const AglColumn *
 find_column (const AglColumn *columns, const char *name)
 {
   for (; columns->name != NULL; columns++)
-    if (g_ascii_strcasecmp (columns->name, name) == 0)
+    if (g_ascii_strcasecmp (columns->name, name) == 0
+        || (columns->key != NULL && g_ascii_strcasecmp (columns->key, name) == 0))
       return columns;
   return NULL;
 }
@@ -138,7 +200,7 @@ agl_columns_choose (const AglColumn *columns, const char *names, GError **error)
 
   if (names == NULL || *names == '+')
     for (const AglColumn *column = columns; column->name != NULL; column++)
-      if (column->is_usual)
+      if (column->usual > 0)
         g_ptr_array_add (chosen, (gpointer)column);
   if (names == NULL)
     return g_steal_pointer (&chosen);
@@ -164,6 +226,18 @@ agl_columns_choose (const AglColumn *columns, const char *names, GError **error)
   return NULL;
 }
 
+GPtrArray *
+agl_columns_of_options (const AglColumn *columns, const AglOptions *options, GError **error)
+{
+  g_autofree char *help = NULL;
+
+  if (g_strcmp0 (options->output, "help") != 0)
+    return agl_columns_choose (columns, options->output, error);
+  help = agl_columns_help (columns);
+  g_print ("%s", help);
+  return NULL;
+}
+
 char *
 agl_columns_help (const AglColumn *columns)
 {
@@ -173,7 +247,7 @@ agl_columns_help (const AglColumn *columns)
   for (const AglColumn *column = columns; column->name != NULL; column++)
     width = MAX (width, strlen (column->name));
   for (const AglColumn *column = columns; column->name != NULL; column++)
-    g_string_append_printf (out, "%c %-*s  %s\n", column->is_usual ? '*' : ' ', (int)width, column->name,
+    g_string_append_printf (out, "%c %-*s  %s\n", column->usual > 0 ? '*' : ' ', (int)width, column->name,
                             _ (column->help));
   g_string_append (out, _ ("Columns marked * are the usual ones.\n"));
   return g_string_free (out, FALSE);
@@ -210,6 +284,13 @@ append_row (GString *out, GPtrArray *chosen, char **cells, const gsize *widths, 
     }
 }
 
+/* For a person in his language; elsewhere the name, which a script may look for. */
+static const char *
+heading_of (const AglColumn *column, const AglScreen *screen)
+{
+  return screen->is_terminal ? g_dpgettext2 (NULL, "column", column->name) : column->name;
+}
+
 static char **
 make_cells (GPtrArray *chosen, GVariant *row, const AglScreen *screen)
 {
@@ -219,7 +300,7 @@ make_cells (GPtrArray *chosen, GVariant *row, const AglScreen *screen)
     {
       const AglColumn *column = g_ptr_array_index (chosen, i);
 
-      cells[i] = row == NULL ? g_strdup (column->name) : column->text (row, screen);
+      cells[i] = row == NULL ? g_strdup (heading_of (column, screen)) : column->text (row, screen);
       if (cells[i] == NULL || *cells[i] == '\0')
         {
           g_free (cells[i]);
@@ -229,31 +310,83 @@ make_cells (GPtrArray *chosen, GVariant *row, const AglScreen *screen)
   return cells;
 }
 
+/* How wide each column is when nothing is cut. Caller frees. */
 static gsize *
-measure (GPtrArray *chosen, GPtrArray *lines, const AglScreen *screen)
+measure (GPtrArray *chosen, GPtrArray *lines)
 {
   gsize *widths = g_new0 (gsize, chosen->len);
-  g_autofree AglCut *cuts = g_new0 (AglCut, chosen->len);
-  gsize gaps = chosen->len - 1;
 
   for (guint i = 0; i < chosen->len; i++)
-    {
-      cuts[i] = ((const AglColumn *)g_ptr_array_index (chosen, i))->cut;
-      for (guint j = 0; j < lines->len; j++)
-        {
-          char **cells = g_ptr_array_index (lines, j);
+    for (guint j = 0; j < lines->len; j++)
+      {
+        char **cells = g_ptr_array_index (lines, j);
 
-          widths[i] = MAX (widths[i], agl_text_width (cells[i]));
-        }
-    }
-  if (screen->width > gaps)
-    agl_table_fit (widths, cuts, chosen->len, MIN_CUT_WIDTH, screen->width - gaps);
+        widths[i] = MAX (widths[i], agl_text_width (cells[i]));
+      }
   return widths;
 }
 
-char *
-agl_table_format (GPtrArray *chosen, GVariant *rows, gboolean headings, const AglScreen *screen)
+/* What a column cannot do without. */
+static gsize
+least_width (const AglColumn *column, gsize width)
 {
+  return column->cut == AGL_CUT_NEVER ? width : MIN (width, MIN_CUT_WIDTH);
+}
+
+static gboolean
+fits (GPtrArray *chosen, const gsize *widths, gsize room)
+{
+  gsize sum = 0;
+
+  for (guint i = 0; i < chosen->len; i++)
+    sum += least_width (g_ptr_array_index (chosen, i), widths[i]) + (i > 0 ? 1 : 0);
+  return sum <= room;
+}
+
+/* Leaves out the column that matters least; FALSE: each that is left does. */
+static gboolean
+leave_one_out (GPtrArray *chosen, GPtrArray *lines, gsize *widths)
+{
+  guint least = 0;
+
+  for (guint i = 1; i < chosen->len; i++)
+    if (((const AglColumn *)g_ptr_array_index (chosen, i))->usual
+        > ((const AglColumn *)g_ptr_array_index (chosen, least))->usual)
+      least = i;
+  if (((const AglColumn *)g_ptr_array_index (chosen, least))->usual <= 1)
+    return FALSE;
+  for (guint j = 0; j < lines->len; j++)
+    {
+      char **cells = g_ptr_array_index (lines, j);
+
+      g_free (cells[least]);
+      memmove (cells + least, cells + least + 1, (chosen->len - least) * sizeof *cells);
+    }
+  memmove (widths + least, widths + least + 1, (chosen->len - least - 1) * sizeof *widths);
+  g_ptr_array_remove_index (chosen, least);
+  return TRUE;
+}
+
+static void
+fit (GPtrArray *chosen, GPtrArray *lines, gsize *widths, const AglScreen *screen)
+{
+  g_autofree AglCut *cuts = g_new0 (AglCut, chosen->len);
+
+  if (screen->width == 0)
+    return;
+  while (!screen->keeps_columns && !fits (chosen, widths, screen->width)
+         && leave_one_out (chosen, lines, widths))
+    ;
+  for (guint i = 0; i < chosen->len; i++)
+    cuts[i] = ((const AglColumn *)g_ptr_array_index (chosen, i))->cut;
+  agl_table_fit (widths, cuts, chosen->len, MIN_CUT_WIDTH,
+                 screen->width - MIN (screen->width, chosen->len - 1));
+}
+
+char *
+agl_table_format (GPtrArray *columns, GVariant *rows, gboolean headings, const AglScreen *screen)
+{
+  g_autoptr (GPtrArray) chosen = g_ptr_array_copy (columns, NULL, NULL);
   g_autoptr (GPtrArray) lines = g_ptr_array_new_with_free_func ((GDestroyNotify)g_strfreev);
   g_autofree gsize *widths = NULL;
   GString *out = g_string_new (NULL);
@@ -268,7 +401,8 @@ agl_table_format (GPtrArray *chosen, GVariant *rows, gboolean headings, const Ag
 
       g_ptr_array_add (lines, make_cells (chosen, row, screen));
     }
-  widths = measure (chosen, lines, screen);
+  widths = measure (chosen, lines);
+  fit (chosen, lines, widths, screen);
   for (guint i = 0; i < lines->len; i++)
     {
       gboolean is_heading = i == 0 && headings;

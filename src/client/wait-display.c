@@ -5,9 +5,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "client/blockers-text.h"
 #include "client/duration.h"
-#include "client/lock-columns.h"
-#include "client/place.h"
+#include "client/table.h"
 
 #define CLEAR_LINE "\r\033[K"
 
@@ -21,59 +21,6 @@ struct _AglWaitDisplay
   GVariant *blockers;   /* NULL: the service is gone */
   guint timer;
 };
-
-static char *
-describe_blocker (GVariant *blocker)
-{
-  g_autofree char *who = agl_row_who (blocker);
-  guint pid = (guint)agl_row_number (blocker, "pid", 0);
-  const char *kind;
-
-  if (pid == 0)
-    /* Translators: a manual lock of the user %s */
-    return g_strdup_printf (_ ("a claim of %s"), who);
-  if (g_variant_lookup (blocker, "kind", "&s", &kind) && g_str_equal (kind, "unregistered"))
-    /* Translators: an agent that runs there without a lock */
-    return g_strdup_printf (_ ("%s (pid %u, unregistered)"), who, pid);
-  /* Translators: the name of an agent or a command, the number of its process */
-  return g_strdup_printf (_ ("%s (pid %u)"), who, pid);
-}
-
-char *
-agl_wait_display_describe (GVariant *blockers, const char *directory, const char *home, gint64 now_usec)
-{
-  g_autofree char *shown = agl_place_display (directory, home);
-  gsize n = g_variant_n_children (blockers);
-  g_autoptr (GVariant) first = n == 0 ? NULL : g_variant_get_child_value (blockers, 0);
-  g_autofree char *who = NULL;
-  GString *out = g_string_new (NULL);
-  guint64 since, waiters;
-
-  if (first == NULL)
-    {
-      g_string_append_printf (out, _ ("waiting for my turn: %s"), shown);
-      return g_string_free (out, FALSE);
-    }
-  who = describe_blocker (first);
-  /* Translators: who is in the way */
-  g_string_append_printf (out, _ ("waiting for %s"), who);
-  since = agl_row_number (first, "acquired-at", 0);
-  if (since != 0)
-    {
-      g_autofree char *length = agl_duration_to_string (now_usec - (gint64)since);
-
-      /* Translators: continues "waiting for …"; %s is a length of time */
-      g_string_append_printf (out, _ (", there for %s"), length);
-    }
-  if (n > 1)
-    g_string_append_printf (out, ngettext (", and %u other", ", and %u others", n - 1), (guint)(n - 1));
-  waiters = agl_row_number (first, "waiters", 0);
-  if (waiters > 1)
-    /* Translators: how many wait, this one included */
-    g_string_append_printf (out, ngettext ("; %u in line", "; %u in line", waiters), (guint)waiters);
-  g_string_append_printf (out, ": %s", shown);
-  return g_string_free (out, FALSE);
-}
 
 static gsize
 terminal_width (void)
@@ -99,7 +46,7 @@ show (AglWaitDisplay *self)
   if (self->blockers == NULL)
     what = g_strdup (_ ("the service went away; waiting for it to come back"));
   else
-    what = agl_wait_display_describe (self->blockers, self->directory, home, g_get_real_time ());
+    what = agl_blockers_describe_wait (self->blockers, self->directory, home, g_get_real_time ());
   if (!self->is_terminal)
     {
       g_printerr ("agentctl-locks: %s\n", what);

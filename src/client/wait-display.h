@@ -19,8 +19,3 @@ void agl_wait_display_show_service_gone (AglWaitDisplay *self);
 
 /* FALSE when nothing shown would change any more: no need to look further. */
 gboolean agl_wait_display_is_live (const AglWaitDisplay *self);
-
-/* "waiting for claude (pid 1234), there for 12min, and 1 other; 2 in line: ~/src/app": what is shown, the
- * directory last since it is what a narrow terminal may lose. Caller frees. */
-char *
-agl_wait_display_describe (GVariant *blockers, const char *directory, const char *home, gint64 now_usec);

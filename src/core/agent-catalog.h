@@ -15,13 +15,16 @@
  *
  * Name              for people; default: ID.
  * Command           names: equal to the process's comm, or to the file name in argv[0] where the comm is not
- *                   just the file name of the executable (it was started by a link, say, or a wrapper).
+ *                   just the file name of the executable (it was started by a link, say, or a wrapper), or
+ *                   is an interpreter's.
  * Title             the same, but only of an interpreter's process: names that are too common otherwise.
  * Executable        patterns for the executable, as the kernel knows it (/proc/PID/exe).
  * Script            patterns for the script that an interpreter runs, as it was typed.
  * Module            names: equal to MODULE of `python -m MODULE`.
  * ExcludeArguments  words, one or several after one another, among the arguments (of the script, of the
  * module) and before any `--`: then it is one of the agent's own helpers that outlive its work.
+ * SpareArguments    the same, for an agent that was started ahead of its work: nothing tells from outside
+ * whether it has got any, so it is no agent either; but one that asks for a lock has.
  *
  * One of Command, Title, Executable, Script and Module is needed, and one of them that fits is enough. Lists
  * end and are separated by ";". A pattern with a slash is for the whole path, one without for the file name;
@@ -47,6 +50,7 @@ typedef struct
   const char *rule;  /* "Command=claude", as it stands in the file */
   const char *file;  /* the file it stands in */
   gboolean excluded; /* matches, but is one of the agent's own helpers: @rule is the exclusion */
+  gboolean is_spare; /* excluded, as one started ahead of its work */
 } AglAgentMatch;     /* all owned by the catalogue */
 
 /* TRUE when a rule of an entry says something of it; check @excluded. An entry that knows it as an agent goes

@@ -16,17 +16,19 @@ typedef enum
   RULE_SCRIPT,
   RULE_MODULE,
   RULE_EXCLUDE,
+  RULE_SPARE,
   N_RULE_KINDS
 } RuleKind;
 
-static const char *const keys[N_RULE_KINDS] = { "Command", "Title",  "Executable",
-                                                "Script",  "Module", "ExcludeArguments" };
+static const char *const keys[N_RULE_KINDS] = { "Command",       "Title",  "Executable",
+                                                "Script",        "Module", "ExcludeArguments",
+                                                "SpareArguments" };
 
 typedef struct
 {
   RuleKind kind;
   char *value;
-  char **words; /* of RULE_EXCLUDE; else NULL */
+  char **words; /* of RULE_EXCLUDE and RULE_SPARE; else NULL */
   char *text;   /* "Command=claude" */
 } Rule;
 
@@ -111,13 +113,14 @@ matches_path (const char *pattern, const char *path)
   return path[0] != '/' && strncmp (pattern, "*/", 2) == 0 && matches_pattern (pattern + 2, path);
 }
 
-/* A title that was written over the arguments is a sentence, not a path: "sshd: ann@pts/claude". */
+/* A title that was written over the arguments is a sentence, not a path: "sshd: ann@pts/claude". An
+ * interpreter's own name says nothing, so that what it was called instead (exec -a) does. */
 static gboolean
-has_name (const AglCommandLine *line, const char *name)
+has_name (const AglCommandLine *line, gboolean is_interpreter, const char *name)
 {
   if (strncmp (line->comm, name, AGL_COMM_BYTES) == 0)
     return TRUE;
-  return agl_command_line_has_other_name (line) && line->argv[0] != NULL
+  return (is_interpreter || agl_command_line_has_other_name (line)) && line->argv[0] != NULL
          && strpbrk (line->argv[0], " \t\n") == NULL
          && strcmp (agl_command_line_basename (line->argv[0]), name) == 0;
 }
@@ -143,9 +146,9 @@ rule_matches (const Rule *rule, const AglCommandLine *line, const AglProgram *pr
   switch (rule->kind)
     {
     case RULE_COMMAND:
-      return has_name (line, rule->value);
+      return has_name (line, program != NULL, rule->value);
     case RULE_TITLE:
-      return program != NULL && has_name (line, rule->value);
+      return program != NULL && has_name (line, TRUE, rule->value);
     case RULE_EXECUTABLE:
       return line->exe != NULL && matches_path (rule->value, line->exe);
     case RULE_SCRIPT:
@@ -153,12 +156,14 @@ rule_matches (const Rule *rule, const AglCommandLine *line, const AglProgram *pr
     case RULE_MODULE:
       return program != NULL && g_strcmp0 (program->module, rule->value) == 0;
     case RULE_EXCLUDE:
+    case RULE_SPARE:
     case N_RULE_KINDS:
       return FALSE;
     }
   g_return_val_if_reached (FALSE);
 }
 
+/* Those of ExcludeArguments come first: the host of a spare is no spare. */
 static const Rule *
 find_exclusion (const AglAgentEntry *self, const char *const *arguments)
 {
@@ -166,7 +171,7 @@ find_exclusion (const AglAgentEntry *self, const char *const *arguments)
     {
       const Rule *rule = g_ptr_array_index (self->rules, i);
 
-      if (rule->kind == RULE_EXCLUDE && has_words (arguments, rule->words))
+      if (rule->words != NULL && has_words (arguments, rule->words))
         return rule;
     }
   return NULL;
@@ -195,7 +200,8 @@ agl_agent_entry_match (const AglAgentEntry *self,
                                 .name = self->name,
                                 .rule = exclusion != NULL ? exclusion->text : rule->text,
                                 .file = self->file,
-                                .excluded = exclusion != NULL };
+                                .excluded = exclusion != NULL,
+                                .is_spare = exclusion != NULL && exclusion->kind == RULE_SPARE };
       return TRUE;
     }
   return FALSE;
@@ -275,6 +281,7 @@ find_problem (RuleKind kind, const char *value)
     case RULE_SCRIPT:
       return strspn (value, "*?/") == strlen (value) ? "a pattern that every path fits" : NULL;
     case RULE_EXCLUDE:
+    case RULE_SPARE:
       return strstr (value, "  ") != NULL ? "words stand one space apart" : NULL;
     case RULE_MODULE:
     case N_RULE_KINDS:
@@ -291,7 +298,7 @@ rule_new (RuleKind kind, const char *value)
   rule->kind = kind;
   rule->value = g_strdup (value);
   rule->text = g_strconcat (keys[kind], "=", value, NULL);
-  if (kind == RULE_EXCLUDE)
+  if (kind == RULE_EXCLUDE || kind == RULE_SPARE)
     rule->words = g_strsplit (value, " ", -1);
   return rule;
 }
@@ -386,7 +393,7 @@ read_entry (AglAgentEntry *self, const char *data, GError **error)
                            "it names no program: give Command, Title, Executable, Script or Module");
       return FALSE;
     }
-  return add_rules (self, file, RULE_EXCLUDE, data, error);
+  return add_rules (self, file, RULE_EXCLUDE, data, error) && add_rules (self, file, RULE_SPARE, data, error);
 }
 
 AglAgentEntry *

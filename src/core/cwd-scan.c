@@ -14,6 +14,7 @@
 #include "core/command-line.h"
 #include "core/filesystem.h"
 #include "core/mount-guard.h"
+#include "core/proc-thread.h"
 
 /* A path is no deeper, and a walk that is has met a directory moved under its feet. */
 #define MAX_DEPTH (PATH_MAX / 2)
@@ -287,6 +288,7 @@ static gboolean
 is_elsewhere (AglCwdScan *self, int proc, const char *name)
 {
   char link[64];
+  char folder[AGL_PROC_FOLDER_BYTES];
   Place place;
   gpointer known;
 
@@ -294,7 +296,7 @@ is_elsewhere (AglCwdScan *self, int proc, const char *name)
     return FALSE;
   g_snprintf (link, sizeof link, "%s/cwd", name);
   if (!read_place (proc, link, 0, &place))
-    return finding_of_errno (errno) == GONE;
+    return finding_of_errno (errno) == GONE && !agl_proc_find_thread (atoi (name), folder);
   if (self->depth == AGL_SCAN_EXACT)
     return !agl_directory_id_equal (&place.id, &self->id);
   return g_hash_table_lookup_extended (self->places, &place, NULL, &known) && !GPOINTER_TO_INT (known);
@@ -303,11 +305,19 @@ is_elsewhere (AglCwdScan *self, int proc, const char *name)
 static Finding
 open_and_look (AglCwdScan *self, pid_t pid)
 {
+  char folder[AGL_PROC_FOLDER_BYTES];
+  Finding finding;
+
   close_process (self);
   self->process = agl_command_line_open (dirfd (self->proc), pid);
   if (self->process < 0)
     return finding_of_errno (errno);
-  return look_at (self, self->process);
+  finding = look_at (self, self->process);
+  if (finding != GONE || !agl_proc_find_thread (pid, folder))
+    return finding;
+  close_process (self);
+  self->process = open (folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  return self->process < 0 ? finding_of_errno (errno) : look_at (self, self->process);
 }
 
 gboolean

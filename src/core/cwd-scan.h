@@ -26,9 +26,10 @@ agl_cwd_scan_new (const AglDirectory *directory, AglScanDepth depth, AglPatience
 void agl_cwd_scan_free (AglCwdScan *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglCwdScan, agl_cwd_scan_free)
 
-/* The next process that is there, in the order of their numbers. *@process: a descriptor of its /proc/PID,
- * the scan's own and good until the next call. FALSE at the end, and with an error (AGL_ERROR_UNAVAILABLE)
- * when descriptors or memory ran out: an answer with gaps is none. */
+/* The next process that is there, in the order of their numbers. *@process: a descriptor of its /proc/PID (or
+ * a thread's, where the main thread has ended), the scan's own and good until the next call. FALSE at the
+ * end, and with an error (AGL_ERROR_UNAVAILABLE) when descriptors or memory ran out: an answer with gaps is
+ * none. */
 gboolean agl_cwd_scan_next (AglCwdScan *self, pid_t *pid, int *process, GError **error);
 
 /* Looks at the last one again: TRUE when it still lives and is still there. */

@@ -12,10 +12,13 @@
 #include "common/error.h"
 #include "common/text.h"
 #include "core/machine-view.h"
+#include "core/proc-thread.h"
 
 /* A lookup that is confined to a root must be retried when something was renamed or mounted meanwhile
  * (openat2(2), EAGAIN). */
 #define MAX_RETRIES 16
+
+#define ROOT_LINK_BYTES (AGL_PROC_FOLDER_BYTES + 8)
 
 /* What was asked, and what has been seen so far. */
 typedef struct
@@ -128,15 +131,29 @@ has_our_root (pid_t pid)
          && agl_inode_read (AT_FDCWD, "/", AGL_PATIENCE_NONE, &root) && root.is_mount_root;
 }
 
+/* @link: where @pid's root can be followed. */
+static gboolean
+read_root (pid_t pid, char link[ROOT_LINK_BYTES], AglInode *inode)
+{
+  char folder[AGL_PROC_FOLDER_BYTES];
+
+  g_snprintf (link, ROOT_LINK_BYTES, "/proc/%d/root", (int)pid);
+  if (agl_inode_read (AT_FDCWD, link, AGL_PATIENCE_BLOCK, inode))
+    return TRUE;
+  if (errno != ENOENT || !agl_proc_find_thread (pid, folder))
+    return FALSE;
+  g_snprintf (link, ROOT_LINK_BYTES, "%s/root", folder);
+  return agl_inode_read (AT_FDCWD, link, AGL_PATIENCE_BLOCK, inode);
+}
+
 /* The same for certain. -1: errno. */
 static int
-compare_roots (const char *root_link)
+compare_roots (pid_t pid, char root_link[ROOT_LINK_BYTES])
 {
   AglInode ours;
   AglInode theirs;
 
-  if (!agl_inode_read (AT_FDCWD, "/", AGL_PATIENCE_BLOCK, &ours)
-      || !agl_inode_read (AT_FDCWD, root_link, AGL_PATIENCE_BLOCK, &theirs))
+  if (!agl_inode_read (AT_FDCWD, "/", AGL_PATIENCE_BLOCK, &ours) || !read_root (pid, root_link, &theirs))
     return -1;
   return agl_inode_same_place (&ours, &theirs);
 }
@@ -149,7 +166,7 @@ choose_view (Search *search, GError **error)
 {
   const AglProcess *process = search->subject->process;
   gboolean same_mounts;
-  char root_link[32];
+  char root_link[ROOT_LINK_BYTES];
   int same_root;
 
   if (process == NULL || agl_process_get_pid (process) == getpid ())
@@ -173,8 +190,7 @@ choose_view (Search *search, GError **error)
     }
   else
     {
-      g_snprintf (root_link, sizeof root_link, "/proc/%d/root", (int)agl_process_get_pid (process));
-      same_root = compare_roots (root_link);
+      same_root = compare_roots (agl_process_get_pid (process), root_link);
       if (same_root == 0)
         search->root = open (root_link, O_PATH | O_DIRECTORY | O_CLOEXEC);
       if (same_root < 0 || (same_root == 0 && search->root < 0))

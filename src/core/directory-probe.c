@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/proc-thread.h"
+
 /* What the path says. */
 typedef enum
 {
@@ -176,7 +178,8 @@ ask_processes (const AglDirectory *self)
     {
       AGL_AUTO_FD int fd = -1;
       AglInode inode;
-      char link[64];
+      char folder[AGL_PROC_FOLDER_BYTES];
+      char link[AGL_PROC_FOLDER_BYTES + 8];
       char text[PATH_MAX];
       ssize_t n;
 
@@ -184,6 +187,11 @@ ask_processes (const AglDirectory *self)
         continue;
       g_snprintf (link, sizeof link, "/proc/%.20s/cwd", entry->d_name);
       n = readlink (link, text, sizeof text - 1);
+      if (n < 0 && errno == ENOENT && agl_proc_find_thread (atoi (entry->d_name), folder))
+        {
+          g_snprintf (link, sizeof link, "%s/cwd", folder);
+          n = readlink (link, text, sizeof text - 1);
+        }
       if (n < 0)
         continue;
       text[n] = '\0';

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/machine-view.h"
+#include "core/proc-thread.h"
 
 /* The text is read each time, the directory behind it looked at every so often: each walk through /proc/PID
  * costs the same 2.5 µs, and the text stays the same while the directory does not only for a process that
@@ -20,7 +21,8 @@ typedef struct
   const AglDirectory *directory;
   const AglProcess *process;
   AglPatience patience;
-  char link[32]; /* /proc/PID/cwd */
+  char folder[AGL_PROC_FOLDER_BYTES];   /* /proc/PID, or a thread's of it */
+  char link[AGL_PROC_FOLDER_BYTES + 8]; /* its cwd */
 } Look;
 
 void
@@ -114,7 +116,7 @@ is_real_top (const Look *look, const AglInode *top)
   AGL_AUTO_FD int fd = -1;
   g_auto (AglClimb) climb = { 0 };
   AglInode root;
-  char link[32];
+  char link[AGL_PROC_FOLDER_BYTES + 8];
 
   if (agl_inode_read (AT_FDCWD, "/", look->patience, &root) && agl_inode_same_place (&root, top))
     return TRUE;
@@ -125,7 +127,7 @@ is_real_top (const Look *look, const AglInode *top)
       errno = EAGAIN;
       return FALSE;
     }
-  g_snprintf (link, sizeof link, "/proc/%d/root", (int)agl_process_get_pid (look->process));
+  g_snprintf (link, sizeof link, "%s/root", look->folder);
   fd = open (link, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0 || !agl_inode_read (fd, "", look->patience, &root))
     return FALSE;
@@ -253,6 +255,26 @@ look_into (const Look *look, const char *text, AglSighting *sighting)
   return climb_from (look, fd, &inode, sighting);
 }
 
+/* What the process's cwd link reads, zero-terminated; its length, or -1 with errno. */
+static ssize_t
+read_cwd (Look *look, char text[PATH_MAX])
+{
+  pid_t pid = agl_process_get_pid (look->process);
+  ssize_t n;
+
+  g_snprintf (look->folder, sizeof look->folder, "/proc/%d", (int)pid);
+  g_snprintf (look->link, sizeof look->link, "%s/cwd", look->folder);
+  n = readlink (look->link, text, PATH_MAX - 1);
+  if (n < 0 && errno == ENOENT && agl_proc_find_thread (pid, look->folder))
+    {
+      g_snprintf (look->link, sizeof look->link, "%s/cwd", look->folder);
+      n = readlink (look->link, text, PATH_MAX - 1);
+    }
+  if (n >= 0)
+    text[n] = '\0';
+  return n;
+}
+
 gboolean
 agl_directory_sight (const AglDirectory *self,
                      const AglProcess *process,
@@ -267,15 +289,11 @@ agl_directory_sight (const AglDirectory *self,
   ssize_t n;
 
   *sighting = (AglSighting){ .cwd = AGL_CWD_UNKNOWN };
-  g_snprintf (look.link, sizeof look.link, "/proc/%d/cwd", (int)agl_process_get_pid (process));
-  n = readlink (look.link, text, sizeof text - 1);
+  n = read_cwd (&look, text);
   if (n < 0 && errno != ENAMETOOLONG)
     return TRUE;
   if (n >= 0)
-    {
-      text[n] = '\0';
-      found.text = g_strdup (text);
-    }
+    found.text = g_strdup (text);
 
   if (n >= 0 && is_unchanged (&look, last, text))
     {

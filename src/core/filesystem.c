@@ -12,6 +12,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "core/proc-thread.h"
+
 /* Newer than the headers of some distributions that are to build this. */
 #ifndef RESOLVE_CACHED
 #define RESOLVE_CACHED 0x20
@@ -171,12 +173,13 @@ agl_mounts_compare (pid_t pid, gboolean *same)
   static gsize known = 0;
   static char ours[64]; /* "mnt:[4026531841]"; a service stays where it was started */
   char theirs[sizeof ours] = { 0 };
-  char link[32];
+  char folder[AGL_PROC_FOLDER_BYTES];
+  char link[AGL_PROC_FOLDER_BYTES + 8];
+  ssize_t n;
 
   if (g_once_init_enter (&known))
     {
-      ssize_t n = readlink ("/proc/self/ns/mnt", ours, sizeof ours - 1);
-
+      n = readlink ("/proc/self/ns/mnt", ours, sizeof ours - 1);
       g_once_init_leave (&known, n > 0 ? 1 : 2);
     }
   if (known != 1)
@@ -185,7 +188,13 @@ agl_mounts_compare (pid_t pid, gboolean *same)
       return FALSE;
     }
   g_snprintf (link, sizeof link, "/proc/%d/ns/mnt", (int)pid);
-  if (readlink (link, theirs, sizeof theirs - 1) < 0)
+  n = readlink (link, theirs, sizeof theirs - 1);
+  if (n < 0 && errno == ENOENT && agl_proc_find_thread (pid, folder))
+    {
+      g_snprintf (link, sizeof link, "%s/ns/mnt", folder);
+      n = readlink (link, theirs, sizeof theirs - 1);
+    }
+  if (n < 0)
     return FALSE;
   *same = strcmp (ours, theirs) == 0;
   return TRUE;

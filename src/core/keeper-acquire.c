@@ -4,6 +4,7 @@
 
 #include "common/error.h"
 #include "common/text.h"
+#include "core/entitlement.h"
 #include "core/held.h"
 #include "core/keeper-private.h"
 
@@ -75,8 +76,6 @@ answer (AglPending *self, AglLock *lock, const GError *error)
   if (self->answered)
     return;
   self->answered = TRUE;
-  if (error != NULL)
-    keeper->counters[AGL_COUNTER_REFUSED]++;
   if (self->request->holder != NULL)
     agl_process_watch_remove (keeper->watch, self->request->holder);
   g_hash_table_remove (keeper->pending, self);
@@ -243,12 +242,14 @@ transfer (AglPending *self)
   AglKeeper *keeper = self->keeper;
   AglRequest *request = self->request;
   AglLock *lock = self->to_transfer;
+  AglReleaseReason unused;
   g_autoptr (GError) error = NULL;
 
+  /* Judged here, whatever was judged before: a filesystem may have kept us, and the lock be another's now. */
   if (agl_lock_table_lookup (keeper->table, lock->id) != lock)
     g_set_error (&error, AGL_ERROR, AGL_ERROR_NOT_FOUND,
                  "Lock %" G_GUINT64_FORMAT " was released before it could be handed over", lock->id);
-  else
+  else if (agl_entitlement_judge (lock, &request->asker, request->force, &unused, &error))
     agl_lock_table_transfer (keeper->table, lock, request->holder, request->uid, request->follow_cwd,
                              request->cwd, &error);
   answer (self, error == NULL ? lock : NULL, error);
@@ -322,7 +323,6 @@ start (AglPending *self)
   if (request->holder != NULL && !agl_process_watch_add (self->keeper->watch, request->holder, &error))
     {
       self->answered = TRUE;
-      self->keeper->counters[AGL_COUNTER_REFUSED]++;
       g_hash_table_remove (self->keeper->pending, self);
       self->done (NULL, error, self->user_data);
       pending_free (self);

@@ -20,7 +20,7 @@ struct _AglKeeper
   AglCwdCheck *check;
   AglAgentCatalog *catalog;
   GHashTable *pending;    /* set of AglPending: requests that have not been answered */
-  GPtrArray *restored;    /* AglSavedLock that are over and not yet told */
+  GPtrArray *restored;    /* AglSavedLock of which others have to be told, by id */
   GPtrArray *unproven;    /* AglLock whose saved holder could not be told alive or dead yet */
   GHashTable *stuck;      /* set of ids whose end the disk would not take */
   GPtrArray *unforgotten; /* AglSavedLock whose end could not be written yet */

@@ -123,7 +123,10 @@ agl_keeper_restore (AglKeeper *self, GError **error)
       else
         {
           take_up (self, saved);
-          agl_saved_lock_free (saved);
+          if (saved->untold)
+            g_ptr_array_add (self->restored, saved);
+          else
+            agl_saved_lock_free (saved);
         }
     }
   agl_keeper_settle (self);
@@ -141,6 +144,10 @@ agl_keeper_announce_restored (AglKeeper *self)
     {
       AglSavedLock *saved = g_ptr_array_index (restored, i);
 
+      if (saved->untold)
+        self->hooks.acquired (saved->lock, self->user_data);
+      if (!saved->over)
+        continue;
       self->counters[AGL_COUNTER_FIRST_RELEASE + saved->reason]++;
       agl_histogram_add (&self->took[AGL_TOOK_HOLD], g_get_real_time () - saved->lock->acquired_at_usec);
       self->hooks.released (saved->lock, saved->reason, self->user_data);

@@ -16,15 +16,16 @@
 #define MAX_EXPIRY_SLEEP_MSEC (60 * 60 * 1000)
 
 /* Everything that would tell of the lock's end stands before it is held: what dies or is removed from now on
- * is noticed. */
+ * is noticed. What is not needed any more stays until the change is told: it may come to nothing yet. */
 static gboolean
 start_watching (AglKeeper *self, AglLock *lock, gboolean *holder_is_news, GError **error)
 {
+  gboolean is_followed = lock->holder != NULL && lock->follow_cwd;
   gboolean was_watched = lock->removal != NULL;
 
   *holder_is_news =
       lock->holder != NULL && (lock->watched == NULL || !agl_process_equal (lock->holder, lock->watched));
-  if (!agl_keeper_watch_removal (self, lock) && !was_watched)
+  if (!is_followed && !agl_keeper_watch_removal (self, lock) && !was_watched)
     {
       g_autofree char *path = agl_text_escape (agl_directory_get_path (lock->directory), -1);
 
@@ -350,7 +351,7 @@ agl_keeper_refresh_command (AglKeeper *self, AglLock *lock)
     return;
   g_free (lock->command);
   lock->command = g_steal_pointer (&command);
-  self->hooks.changed (lock, AGL_CHANGED_HOLDER, self->user_data);
+  self->hooks.changed (lock, AGL_CHANGED_COMMAND, self->user_data);
 }
 
 static void
@@ -410,6 +411,12 @@ agl_keeper_get_counter (AglKeeper *self, guint counter)
 {
   g_return_val_if_fail (counter < AGL_N_COUNTERS, 0);
   return self->counters[counter];
+}
+
+void
+agl_keeper_count_refusal (AglKeeper *self)
+{
+  self->counters[AGL_COUNTER_REFUSED]++;
 }
 
 const AglHistogram *
@@ -485,6 +492,7 @@ agl_keeper_free (AglKeeper *self)
   g_clear_handle_id (&self->retry_timer, g_source_remove);
   g_clear_handle_id (&self->expiry_timer, g_source_remove);
   agl_cwd_check_free (self->check);
+  agl_worker_stop (self->rounds);
   agl_worker_free (self->rounds);
   agl_process_watch_free (self->watch);
   agl_removal_watch_free (self->removals);

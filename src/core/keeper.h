@@ -43,8 +43,9 @@ void agl_keeper_set_catalog (AglKeeper *self, AglAgentCatalog *catalog);
 AglAgentCatalog *agl_keeper_get_catalog (AglKeeper *self); /* (transfer none) */
 
 /* Takes up what the store holds, each lock against the kernel: alive goes on, dead is over, what cannot be
- * told is kept and marked `unknown`. To be called once, before anything else is asked. What is over is told
- * by agl_keeper_announce_restored(), when somebody can hear it. */
+ * told is kept and marked `unknown`. To be called once, before anything else is asked. What is over, and
+ * grants that the service before this one had no time to tell, are told by agl_keeper_announce_restored(),
+ * when somebody can hear it. */
 gboolean agl_keeper_restore (AglKeeper *self, GError **error);
 void agl_keeper_announce_restored (AglKeeper *self);
 
@@ -56,7 +57,8 @@ typedef void (*AglKeeperDone) (AglLock *lock, const GError *error, gpointer user
  * AGL_ERROR_TIMED_OUT, AGL_ERROR_CANCELLED. */
 void agl_keeper_acquire (AglKeeper *self, AglRequest *request, AglKeeperDone done, gpointer user_data);
 
-/* Hands @lock to the holder of @request, of which only asker, holder, uid and follow_cwd count. */
+/* Hands @lock to the holder of @request, of which only asker, holder, uid, follow_cwd and force count.
+ * Whether the asker may is judged when it is done. Errors: those of agl_entitlement_judge(), and as above. */
 void agl_keeper_transfer (
     AglKeeper *self, AglLock *lock, AglRequest *request, AglKeeperDone done, gpointer user_data);
 
@@ -83,13 +85,15 @@ AglLockTable *agl_keeper_get_table (AglKeeper *self);
 typedef enum
 {
   AGL_COUNTER_ACQUIRED,
-  AGL_COUNTER_REFUSED,
+  AGL_COUNTER_REFUSED, /* counted by agl_keeper_count_refusal() alone */
   AGL_COUNTER_WAITED,
   AGL_COUNTER_RESTORED,
   AGL_COUNTER_FIRST_RELEASE, /* + AglReleaseReason */
   AGL_N_COUNTERS = AGL_COUNTER_FIRST_RELEASE + AGL_N_RELEASE_REASONS
 } AglCounter;
 guint64 agl_keeper_get_counter (AglKeeper *self, guint counter);
+/* An acquire ended in an error: here, or before it came here. */
+void agl_keeper_count_refusal (AglKeeper *self);
 
 typedef enum
 {

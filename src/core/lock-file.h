@@ -19,6 +19,7 @@ typedef struct
   gboolean same_boot;      /* FALSE: of an earlier boot, so its holder is dead for certain */
   gboolean over;           /* it ended, but nobody may have been told: @reason */
   AglReleaseReason reason; /* only with @over */
+  gboolean untold;         /* nobody was told that it was granted */
   char *world;             /* within which its tokens mean something */
   GArray *supersedes;      /* element-type guint64: the locks that ended when this one was written */
 } AglSavedLock;

@@ -7,13 +7,16 @@
  *   (nothing)        over and done with                       announced: removed
  *   42.json.bad      could not be used, kept for a person     load
  *   last-id          (in the state folder itself) see id-counter.h
+ *   told             (in the runtime folder itself) see told.h
  *
  * A lock that takes others' places (steal) names them in its own file, so that the one rename that makes it
  * held ends them too. Their files are renamed to N.over-stolen after that. Where that fails, their end stands
  * only in the file of their successor, which therefore goes on naming them, and stays, until it worked. */
 #include "core/lock-store.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/error.h"
 #include "core/id-counter.h"
@@ -28,6 +31,7 @@ struct _AglLockStore
   AglPrivateFolder *claims; /* manual */
   AglIdCounter *ids;
   AglLockEnds *ends;
+  AglTold *told;
   GHashTable *foreign; /* id → Foreign */
   GHashTable *claimed; /* set of ids (guint64 *, owned): manual locks on disk */
   guint n_bad;
@@ -48,6 +52,17 @@ foreign_free (gpointer data)
 
   g_free (self->world);
   g_free (self);
+}
+
+/* @is_first_start: ids begin anew, and what was told of earlier ones says nothing. */
+static AglTold *
+open_told (const char *runtime_dir, gboolean is_first_start)
+{
+  g_autofree char *path = g_build_filename (runtime_dir, "told", NULL);
+
+  if (is_first_start)
+    (void)unlinkat (AT_FDCWD, path, 0);
+  return agl_told_open (path);
 }
 
 AglLockStore *
@@ -72,6 +87,7 @@ agl_lock_store_new (const char *runtime_dir, const char *state_dir, GError **err
   if (self->locks == NULL)
     return NULL;
   self->ids = agl_id_counter_new (self->state, new_claims && new_locks);
+  self->told = open_told (runtime_dir, new_claims && new_locks);
   return g_steal_pointer (&self);
 }
 
@@ -99,6 +115,12 @@ agl_lock_store_announced (AglLockStore *self, guint64 id)
   agl_lock_ends_remove (self->ends, id);
 }
 
+AglTold *
+agl_lock_store_get_told (AglLockStore *self)
+{
+  return self->told;
+}
+
 char *
 agl_lock_store_dup_end_path (AglLockStore *self, guint64 id)
 {
@@ -110,6 +132,7 @@ agl_lock_store_free (AglLockStore *self)
 {
   agl_lock_ends_retry (self->ends);
   g_clear_pointer (&self->ends, agl_lock_ends_free);
+  g_clear_pointer (&self->told, agl_told_unref);
   g_clear_pointer (&self->ids, agl_id_counter_free);
   g_clear_pointer (&self->locks, agl_private_folder_free);
   g_clear_pointer (&self->claims, agl_private_folder_free);
@@ -419,6 +442,40 @@ note_world (AglLockStore *self, AglSavedLock *saved)
   g_hash_table_replace (self->foreign, &foreign->id, foreign);
 }
 
+/* The end that was told as the very last thing before a kill is over and done with. */
+static void
+drop_told_end (AglLockStore *self, GPtrArray *found)
+{
+  guint64 told = agl_told_get_last_released (self->told);
+
+  for (guint i = 0; i < found->len; i++)
+    {
+      const AglSavedLock *saved = found->pdata[i];
+
+      if (!saved->over || saved->lock->id != told)
+        continue;
+      agl_lock_ends_remove (self->ends, told);
+      g_ptr_array_remove_index (found, i);
+      return;
+    }
+}
+
+/* @found: in the order of ids. */
+static void
+note_untold (AglLockStore *self, GPtrArray *found)
+{
+  guint64 told;
+
+  if (!agl_told_get_acquired (self->told, &told))
+    {
+      if (found->len > 0)
+        agl_told_set_acquired (self->told, ((const AglSavedLock *)found->pdata[found->len - 1])->lock->id);
+      return;
+    }
+  for (guint i = 0; i < found->len; i++)
+    ((AglSavedLock *)found->pdata[i])->untold = ((AglSavedLock *)found->pdata[i])->lock->id > told;
+}
+
 static int
 compare_ids (gconstpointer a, gconstpointer b)
 {
@@ -443,5 +500,7 @@ agl_lock_store_load (AglLockStore *self, GError **error)
   for (guint i = 0; i < found->len; i++)
     note_world (self, found->pdata[i]);
   g_ptr_array_sort (found, compare_ids);
+  drop_told_end (self, found);
+  note_untold (self, found);
   return g_steal_pointer (&found);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 #include "core/lock-file.h"
+#include "core/told.h"
 
 /* What survives the service itself: one small JSON file per lock (format: top of lock-file.c), private to
  * this service. Locks of processes live in the runtime folder, which a reboot empties, as it ends the
@@ -26,6 +27,8 @@ gboolean agl_lock_store_save (AglLockStore *self, const AglLock *lock, GPtrArray
 gboolean
 agl_lock_store_forget (AglLockStore *self, const AglLock *lock, AglReleaseReason reason, GError **error);
 void agl_lock_store_announced (AglLockStore *self, guint64 id);
+/* What has been told of locks, by this service and by the one before it. (transfer none) */
+AglTold *agl_lock_store_get_told (AglLockStore *self);
 /* What agl_lock_store_announced() would remove, for somebody who knows sooner than the main loop that it was
  * announced, and may do so in any thread. NULL: leave it to that. Caller frees. */
 char *agl_lock_store_dup_end_path (AglLockStore *self, guint64 id);
@@ -35,8 +38,9 @@ char *agl_lock_store_dup_end_path (AglLockStore *self, guint64 id);
 guint64 agl_lock_store_next_id (AglLockStore *self, GError **error);
 
 /* Everything saved (element-type AglSavedLock), ordered by id. Damaged, foreign, half-written or future files
- * are renamed to NAME.bad and logged with what is wrong; leftovers of interrupted writes are removed. A
- * folder that cannot be read is AGL_ERROR_UNAVAILABLE: a service that does not know its locks must not start.
+ * are renamed to NAME.bad and logged with what is wrong; leftovers of interrupted writes are removed, and
+ * ends that were told. A folder that cannot be read is AGL_ERROR_UNAVAILABLE: a service that does not know
+ * its locks must not start.
  */
 GPtrArray *agl_lock_store_load (AglLockStore *self, GError **error);
 

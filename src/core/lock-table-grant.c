@@ -91,24 +91,14 @@ grant_new (AglLockTable *self,
   return TRUE;
 }
 
-static AglChange
+static void
 refresh_facts (AglLock *own, const AglLock *draft)
 {
-  AglChange what = 0;
-
-  if (own->mode != draft->mode)
-    what |= AGL_CHANGED_MODE;
-  if (own->follow_cwd != draft->follow_cwd)
-    what |= AGL_CHANGED_FOLLOW;
-  if (own->cwd != draft->cwd)
-    what |= AGL_CHANGED_CWD;
   own->mode = draft->mode;
   own->follow_cwd = draft->follow_cwd;
   own->cwd = draft->cwd;
   own->outside_since_usec = 0; /* it was sighted for this request */
-  if (agl_texts_update (&own->texts, &draft->texts))
-    what |= AGL_CHANGED_TEXTS;
-  return what;
+  agl_texts_update (&own->texts, &draft->texts);
 }
 
 /* Out and in again, so that everybody whom it may concern is asked anew. */
@@ -132,8 +122,10 @@ grant_own (AglLockTable *self,
   g_autoptr (AglLock) G_GNUC_UNUSED keep = agl_lock_ref (own);
   g_autoptr (AglLock) before = agl_lock_dup (own);
   g_autoptr (AglLock) after = agl_lock_dup (own);
-  AglChange what = refresh_facts (after, draft);
+  AglChange what;
 
+  refresh_facts (after, draft);
+  what = agl_lock_diff (before, after);
   if (what != 0)
     {
       replace_facts (self, own, after);
@@ -227,8 +219,7 @@ agl_lock_table_transfer (AglLockTable *self,
 {
   g_autoptr (AglLock) G_GNUC_UNUSED keep = agl_lock_ref (lock);
   g_autoptr (AglLock) before = agl_lock_dup (lock);
-  gboolean moves = !agl_lock_is_held_by (lock, holder);
-  AglChange what = 0;
+  AglChange what;
   gboolean done;
 
   g_return_val_if_fail (agl_ledger_has_lock (&self->ledger, lock), FALSE);
@@ -247,12 +238,7 @@ agl_lock_table_transfer (AglLockTable *self,
       replace_facts (self, lock, before);
       return FALSE;
     }
-  if (moves)
-    what |= AGL_CHANGED_HOLDER;
-  if (before->follow_cwd != lock->follow_cwd)
-    what |= AGL_CHANGED_FOLLOW;
-  if (before->cwd != lock->cwd)
-    what |= AGL_CHANGED_CWD;
+  what = agl_lock_diff (before, lock);
   if (what != 0)
     agl_announce_changed (&self->announcements, lock, what);
   return TRUE;

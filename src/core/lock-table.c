@@ -212,14 +212,18 @@ void
 agl_lock_table_set_directory (AglLockTable *self, AglLock *lock, AglDirectory *directory)
 {
   g_autoptr (AglLock) G_GNUC_UNUSED keep = agl_lock_ref (lock);
+  AglChange what = AGL_CHANGED_DIRECTORY;
 
   g_return_if_fail (agl_ledger_has_lock (&self->ledger, lock));
 
+  if (!g_utf8_validate (agl_directory_get_path (lock->directory), -1, NULL)
+      || !g_utf8_validate (agl_directory_get_path (directory), -1, NULL))
+    what |= AGL_CHANGED_DIRECTORY_BYTES;
   agl_ledger_remove_lock (&self->ledger, lock);
   agl_lock_set_directory (lock, directory);
   agl_ledger_add_lock (&self->ledger, lock);
   self->ledger.suspicious = TRUE;
-  agl_announce_changed (&self->announcements, lock, AGL_CHANGED_DIRECTORY);
+  agl_announce_changed (&self->announcements, lock, what);
 }
 
 void

@@ -17,24 +17,21 @@ agl_texts_copy (AglTexts *to, const AglTexts *from)
   to->reason = g_strdup (from->reason);
 }
 
-static gboolean
+static void
 update_text (char **to, const char *from)
 {
-  if (from == NULL || g_strcmp0 (*to, from) == 0)
-    return FALSE;
+  if (from == NULL)
+    return;
   g_free (*to);
   *to = g_strdup (from);
-  return TRUE;
 }
 
-gboolean
+void
 agl_texts_update (AglTexts *to, const AglTexts *from)
 {
-  gboolean changed = update_text (&to->agent, from->agent);
-
-  changed |= update_text (&to->session, from->session);
-  changed |= update_text (&to->reason, from->reason);
-  return changed;
+  update_text (&to->agent, from->agent);
+  update_text (&to->session, from->session);
+  update_text (&to->reason, from->reason);
 }
 
 const char *
@@ -133,6 +130,49 @@ agl_lock_dup (const AglLock *self)
 
   agl_lock_assign (copy, self);
   return copy;
+}
+
+static AglChange
+text_diff (const char *before, const char *after, AglChange which)
+{
+  return g_strcmp0 (before, after) != 0 ? which : 0;
+}
+
+static AglChange
+holder_diff (const AglLock *before, const AglLock *after)
+{
+  AglChange what = text_diff (before->command, after->command, AGL_CHANGED_COMMAND);
+
+  if (before->manual != after->manual)
+    what |= AGL_CHANGED_KIND;
+  /* Nobody's token equals nobody's. */
+  if ((!before->manual || !after->manual) && !agl_process_token_equal (&before->token, &after->token))
+    what |= AGL_CHANGED_PID;
+  if (before->uid != after->uid)
+    what |= AGL_CHANGED_UID;
+  if (before->expires_at_usec != after->expires_at_usec)
+    what |= AGL_CHANGED_EXPIRY;
+  return what;
+}
+
+AglChange
+agl_lock_diff (const AglLock *before, const AglLock *after)
+{
+  AglMode mode = before->mode ^ after->mode;
+  AglChange what = holder_diff (before, after);
+
+  if ((mode & AGL_MODE_SHARED) != 0)
+    what |= AGL_CHANGED_SHARED;
+  if ((mode & AGL_MODE_SUBTREE) != 0)
+    what |= AGL_CHANGED_SUBTREE;
+  if (before->follow_cwd != after->follow_cwd)
+    what |= AGL_CHANGED_FOLLOW;
+  if (before->cwd != after->cwd)
+    what |= AGL_CHANGED_CWD;
+  what |= text_diff (before->texts.agent, after->texts.agent, AGL_CHANGED_AGENT);
+  what |= text_diff (before->texts.session, after->texts.session, AGL_CHANGED_SESSION);
+  what |= text_diff (before->texts.reason, after->texts.reason, AGL_CHANGED_REASON);
+  return what;
 }
 
 gboolean

@@ -19,8 +19,8 @@ typedef struct
 } AglTexts;
 void agl_texts_clear (AglTexts *texts);
 void agl_texts_copy (AglTexts *to, const AglTexts *from); /* @to is overwritten, not freed */
-/* What @from gives replaces what @to has; the rest stays. TRUE when anything changed. */
-gboolean agl_texts_update (AglTexts *to, const AglTexts *from);
+/* What @from gives replaces what @to has; the rest stays. */
+void agl_texts_update (AglTexts *to, const AglTexts *from);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (AglTexts, agl_texts_clear)
 
 /* What proved that a lock is over. */
@@ -41,13 +41,25 @@ const char *agl_release_reason_to_string (AglReleaseReason reason); /* static */
 /* Which facts of a lock changed. */
 typedef enum
 {
-  AGL_CHANGED_HOLDER = 1 << 0, /* pid, uid, command */
-  AGL_CHANGED_MODE = 1 << 1,   /* shared, subtree */
-  AGL_CHANGED_FOLLOW = 1 << 2,
-  AGL_CHANGED_CWD = 1 << 3,
-  AGL_CHANGED_WAITERS = 1 << 4,
-  AGL_CHANGED_TEXTS = 1 << 5,
-  AGL_CHANGED_DIRECTORY = 1 << 6 /* moved: the same directory, another path */
+  AGL_CHANGED_KIND = 1 << 0,
+  AGL_CHANGED_PID = 1 << 1, /* another process, which may go by the same number */
+  AGL_CHANGED_UID = 1 << 2,
+  AGL_CHANGED_COMMAND = 1 << 3,
+  AGL_CHANGED_EXPIRY = 1 << 4,
+  AGL_CHANGED_SHARED = 1 << 5,
+  AGL_CHANGED_SUBTREE = 1 << 6,
+  AGL_CHANGED_FOLLOW = 1 << 7,
+  AGL_CHANGED_CWD = 1 << 8,
+  AGL_CHANGED_WAITERS = 1 << 9,
+  AGL_CHANGED_AGENT = 1 << 10,
+  AGL_CHANGED_SESSION = 1 << 11,
+  AGL_CHANGED_REASON = 1 << 12,
+  AGL_CHANGED_DIRECTORY = 1 << 13,       /* moved: the same directory, another path */
+  AGL_CHANGED_DIRECTORY_BYTES = 1 << 14, /* before or after that it is no UTF-8 */
+
+  AGL_CHANGED_HOLDER = AGL_CHANGED_KIND | AGL_CHANGED_PID | AGL_CHANGED_UID | AGL_CHANGED_COMMAND,
+  AGL_CHANGED_MODE = AGL_CHANGED_SHARED | AGL_CHANGED_SUBTREE,
+  AGL_CHANGED_TEXTS = AGL_CHANGED_AGENT | AGL_CHANGED_SESSION | AGL_CHANGED_REASON
 } AglChange;
 
 /* A record of the fact that a process uses a directory, or (manual) of a person's claim on it.
@@ -92,6 +104,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglLock, agl_lock_unref)
 /* A copy of every fact (how many wait for it is none of its own), in no table. For taking a change back:
  * agl_lock_assign(). */
 AglLock *agl_lock_dup (const AglLock *self);
+/* Which facts of @after are others than those of @before. Neither who waits nor where is looked at. */
+AglChange agl_lock_diff (const AglLock *before, const AglLock *after);
 /* Makes the facts of @self those of @other. In a table it must not stand meanwhile. */
 void agl_lock_assign (AglLock *self, const AglLock *other);
 

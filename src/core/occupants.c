@@ -70,7 +70,7 @@ log_unreadable (const AglCwdScan *scan, const AglDirectory *directory)
   count = g_strdup_printf ("%u", n);
   shown = agl_text_escape (agl_directory_get_path (directory), -1);
   g_log_structured (G_LOG_DOMAIN, G_LOG_LEVEL_DEBUG, "UNREADABLE", count, "AGL_DIRECTORY", shown, "MESSAGE",
-                    "%s processes could not be looked into while looking for who is in %s", count, shown);
+                    "unreadable: %s processes are left out of who is in %s", count, shown);
 }
 
 /* NULL with or without an error, as look(). */

@@ -36,6 +36,7 @@ typedef struct
   gboolean (*is_wanted) (gpointer client); /* FALSE once @client has hung up; NULL: always wanted */
   gint64 ttl_sec;                          /* manual only; 0: none */
   gboolean detect_agents;
+  gboolean force; /* of a transfer: though the holder lives and is not the asker */
   AglTexts texts;
   AglCwd cwd; /* as sighted just now */
 } AglRequest;

@@ -68,6 +68,7 @@ struct _AglWorker
 {
   Pool *pool;
   guint timeout_msec;
+  gboolean is_stopped;
 };
 
 typedef struct
@@ -295,18 +296,24 @@ start_thread (Pool *pool, Job *job)
   pool_unlock (pool);
 }
 
+/* Nobody will run @job, if nobody has begun to. */
+static void
+withdraw_job_locked (Pool *pool, Job *job)
+{
+  User *user = job->user;
+
+  if (user == NULL || g_queue_find (&user->queue, job) == NULL)
+    return;
+  dequeue_locked (pool, job);
+  job->is_working = FALSE;
+  forget_idle_user_locked (pool, user);
+}
+
 /* The error of a job whose result has not come; takes the job from the queue if it is there. */
 static GError *
 expire_job_locked (Pool *pool, Job *job)
 {
-  if (g_queue_find (&job->user->queue, job) != NULL)
-    {
-      User *user = job->user;
-
-      dequeue_locked (pool, job);
-      job->is_working = FALSE;
-      forget_idle_user_locked (pool, user);
-    }
+  withdraw_job_locked (pool, job);
   return g_error_new (
       AGL_ERROR, AGL_ERROR_UNAVAILABLE,
       "No answer within %u.%03u seconds: a filesystem does not respond, or too many requests wait "
@@ -424,6 +431,59 @@ agl_worker_new (GMainContext *context)
   return self;
 }
 
+static GError *
+make_stopped_error (void)
+{
+  return g_error_new_literal (AGL_ERROR, AGL_ERROR_UNAVAILABLE,
+                              "The service is stopping; what is held stays held. Ask again in a moment");
+}
+
+/* The next job that has not been told; from now on it counts as told. */
+static Job *
+take_pending_locked (Pool *pool)
+{
+  Job *job = g_queue_pop_head (&pool->pending);
+
+  if (job == NULL)
+    return NULL;
+  job->is_pending = FALSE;
+  g_queue_remove (&pool->finished, job);
+  withdraw_job_locked (pool, job);
+  return job;
+}
+
+void
+agl_worker_stop (AglWorker *self)
+{
+  Pool *pool = self->pool;
+  Job *job;
+
+  self->is_stopped = TRUE;
+  do
+    {
+      g_autoptr (GError) error = make_stopped_error ();
+      AglWorkDoneFunc done = NULL;
+      gpointer user_data = NULL;
+      gboolean is_mine = FALSE;
+
+      pool_lock (pool);
+      job = take_pending_locked (pool);
+      if (job != NULL)
+        {
+          done = job->done;
+          user_data = job->user_data;
+          is_mine = !job->is_working;
+        }
+      schedule_locked (pool);
+      pool_unlock (pool);
+      if (is_mine)
+        job_free (job);
+      if (done != NULL)
+        done (NULL, error, user_data);
+    }
+  while (job != NULL);
+}
+
 void
 agl_worker_free (AglWorker *self)
 {
@@ -438,15 +498,8 @@ agl_worker_free (AglWorker *self)
   g_queue_clear (&pool->finished);
   while ((job = g_queue_pop_head (&pool->pending)) != NULL)
     {
-      User *user = job->user;
-
       job->is_pending = FALSE;
-      if (user != NULL && g_queue_find (&user->queue, job) != NULL)
-        {
-          dequeue_locked (pool, job);
-          job->is_working = FALSE;
-          forget_idle_user_locked (pool, user);
-        }
+      withdraw_job_locked (pool, job);
       if (!job->is_working)
         g_ptr_array_add (mine, job);
     }
@@ -486,7 +539,13 @@ agl_worker_push (AglWorker *self,
   pool_lock (pool);
   g_queue_push_tail (&pool->pending, job);
   user = get_user_locked (pool, uid);
-  if (user->queue.length >= MAX_QUEUED_PER_USER)
+  if (self->is_stopped)
+    {
+      job->error = make_stopped_error ();
+      forget_idle_user_locked (pool, user);
+      g_queue_push_tail (&pool->finished, job);
+    }
+  else if (user->queue.length >= MAX_QUEUED_PER_USER)
     {
       job->error = g_error_new (AGL_ERROR, AGL_ERROR_UNAVAILABLE,
                                 "%u requests of user %u wait for a slow filesystem already; try again later",

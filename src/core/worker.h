@@ -18,6 +18,9 @@ typedef gpointer (*AglWorkFunc) (gpointer input, GError **error);
 typedef void (*AglWorkDoneFunc) (gpointer result, GError *error, gpointer user_data);
 
 AglWorker *agl_worker_new (GMainContext *context);
+/* Tells each job that has not been told AGL_ERROR_UNAVAILABLE, now, whatever came of it; what is pushed later
+ * ends so too. Waits for nobody. Callees must not free the worker here. */
+void agl_worker_stop (AglWorker *self);
 /* Calls nobody any more and waits for nobody: threads that are stuck end when their work does, or with the
  * process. */
 void agl_worker_free (AglWorker *self);

@@ -24,7 +24,9 @@ struct _AglAuthority
   gatomicrefcount ref_count; /* a question keeps it */
   AglScope scope;
   GCancellable *cancellable;
-  GHashTable *questions;   /* uid → how many are open */
+  GHashTable *questions; /* uid → how many are open */
+  GQueue open;           /* of Question */
+  gboolean is_stopped;
   gboolean has_complained; /* since polkit answered last */
 };
 
@@ -32,8 +34,9 @@ typedef struct
 {
   AglAuthority *authority;
   AglCaller *caller;
-  AglAuthorityFunc func;
+  AglAuthorityFunc func; /* NULL once answered */
   gpointer user_data;
+  GList link;
 } Question;
 
 AglAuthority *
@@ -56,6 +59,23 @@ authority_unref (AglAuthority *self)
   g_object_unref (self->cancellable);
   g_hash_table_unref (self->questions);
   g_free (self);
+}
+
+void
+agl_authority_stop (AglAuthority *self)
+{
+  GList *link;
+
+  self->is_stopped = TRUE;
+  while ((link = self->open.head) != NULL)
+    {
+      Question *question = link->data;
+      AglAuthorityFunc func = g_steal_pointer (&question->func);
+
+      g_queue_unlink (&self->open, link);
+      func (FALSE, question->user_data);
+    }
+  g_cancellable_cancel (self->cancellable);
 }
 
 void
@@ -114,7 +134,11 @@ on_checked (GObject *source, GAsyncResult *result, gpointer user_data)
   gboolean allowed = read_answer (self, G_DBUS_CONNECTION (source), result);
 
   set_questions (self, uid, count_questions (self, uid) - 1);
-  question->func (allowed, question->user_data);
+  if (question->func != NULL)
+    {
+      g_queue_unlink (&self->open, &question->link);
+      question->func (allowed, question->user_data);
+    }
   agl_caller_unref (question->caller);
   g_free (question);
   authority_unref (self);
@@ -130,6 +154,8 @@ ask (AglAuthority *self, AglCaller *caller, gboolean interactive, AglAuthorityFu
   question->caller = agl_caller_ref (caller);
   question->func = func;
   question->user_data = user_data;
+  question->link.data = question;
+  g_queue_push_tail_link (&self->open, &question->link);
   g_atomic_ref_count_inc (&self->ref_count);
   set_questions (self, caller->asker.uid, count_questions (self, caller->asker.uid) + 1);
 
@@ -145,12 +171,27 @@ ask (AglAuthority *self, AglCaller *caller, gboolean interactive, AglAuthorityFu
 }
 #endif
 
+const char *
+agl_authority_describe (const AglAuthority *self, const AglCaller *caller)
+{
+  if (self->scope == AGL_SCOPE_USER)
+    return NULL;
+#if AGL_HAVE_POLKIT
+  return caller->name == NULL
+             ? "on this socket root may, on the system bus also whom polkit allows " AGL_ACTION_OVERRIDE
+             : "root may, and whom polkit allows " AGL_ACTION_OVERRIDE;
+#else
+  return "root may";
+#endif
+}
+
 void
 agl_authority_check (
     AglAuthority *self, AglCaller *caller, gboolean interactive, AglAuthorityFunc func, gpointer user_data)
 {
 #if AGL_HAVE_POLKIT
-  if (!caller->asker.privileged && caller->name != NULL && self->scope == AGL_SCOPE_SYSTEM
+  if (!self->is_stopped && !caller->asker.privileged && caller->name != NULL
+      && self->scope == AGL_SCOPE_SYSTEM
       && count_questions (self, caller->asker.uid) < MAX_QUESTIONS_PER_USER)
     {
       ask (self, caller, interactive, func, user_data);

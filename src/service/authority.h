@@ -12,8 +12,14 @@ typedef struct _AglAuthority AglAuthority;
 /* Only the service of the whole machine asks polkit: on a user's own there is nobody to override but oneself.
  */
 AglAuthority *agl_authority_new (AglScope scope);
+/* Answers every open question with no, now; from here on nobody is asked. */
+void agl_authority_stop (AglAuthority *self);
 void agl_authority_free (AglAuthority *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglAuthority, agl_authority_free)
+
+/* Who may do what @caller may not, for the end of an error message; NULL where nobody but the user himself is
+ * concerned. Static. */
+const char *agl_authority_describe (const AglAuthority *self, const AglCaller *caller);
 
 typedef void (*AglAuthorityFunc) (gboolean allowed, gpointer user_data);
 

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "service/broadcast.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
-
 #include "common/names.h"
 #include "service/lock-facts.h"
 #include "service/locks-object.h"
+#include "service/message-news.h"
 #include "service/socket-door.h"
 
 /* Kept for a bus that has not answered yet: at about a kilobyte each no more than a burst is worth. */
@@ -16,9 +13,11 @@
 /* How long those who lost their direct connection have to come back. */
 #define COMEBACK_MSEC 3000
 
+/* What was told when nobody could be connected to a direct socket yet. */
 typedef struct
 {
   AglLock *lock;
+  gboolean is_end; /* else: that it was granted */
   AglReleaseReason reason;
 } Missed;
 
@@ -27,6 +26,15 @@ typedef struct
   const char *signal; /* static */
   GVariant *parameters;
 } Unheard;
+
+static void
+missed_free (gpointer data)
+{
+  Missed *missed = data;
+
+  agl_lock_unref (missed->lock);
+  g_free (missed);
+}
 
 static void
 unheard_free (gpointer data)
@@ -43,60 +51,75 @@ is_bus (GDBusConnection *connection)
   return agl_socket_door_get_peer (connection) == NULL;
 }
 
-/* An end that was told is forgotten on disk, and a service that is killed in between is followed by one that
- * tells it again. So the file goes the moment that the signal is written, in GDBus's own thread: behind each
- * such signal goes a mark in the same queue, whose turn means that the signal is with the bus. The mark is a
- * call that costs the bus nothing and wants no reply; a filter that dropped it would make GDBus's flush wait
- * for ever, which counts what is queued against what is written. All else about an end is done in the main
- * loop, in its time. */
-#define MARK "agl-written"
-
-static GDBusMessage *
-on_message (GDBusConnection *connection, GDBusMessage *message, gboolean incoming, gpointer unused)
+static GList *
+dup_connections (const AglService *service)
 {
-  const char *path = incoming ? NULL : g_object_get_data (G_OBJECT (message), MARK);
-
-  /* Should it fail, the main loop finds it there and says so. */
-  if (path != NULL && unlinkat (AT_FDCWD, path, 0) != 0)
-    g_debug ("%s stays for the moment: %s", path, g_strerror (errno));
-  return message;
+  return g_dbus_interface_skeleton_get_connections (G_DBUS_INTERFACE_SKELETON (service->object));
 }
 
-void
-agl_broadcast_attach (GDBusConnection *connection)
+/* Whose hearing it counts: the bus, whose listeners outlive this service; where there is none, everybody on a
+ * direct socket. */
+static guint
+count_listeners (GList *connections, gboolean *has_bus)
 {
-  g_dbus_connection_add_filter (connection, on_message, NULL, NULL);
+  guint n_buses = 0, n_direct = 0;
+
+  for (GList *each = connections; each != NULL; each = each->next)
+    if (is_bus (each->data))
+      n_buses++;
+    else
+      n_direct++;
+  *has_bus = n_buses > 0;
+  return *has_bus ? n_buses : n_direct;
 }
 
+gboolean
+agl_broadcast_has_bus (const AglService *service)
+{
+  GList *connections = dup_connections (service);
+  gboolean has_bus;
+
+  count_listeners (connections, &has_bus);
+  g_list_free_full (connections, g_object_unref);
+  return has_bus;
+}
+
+/* That a lock was granted or ended is noted as it is written to the last of @n_listeners (told.h), in GDBus's
+ * own thread, so that the next service neither says it again nor forgets it should this one be killed. All
+ * else about an end is done in the main loop, in its time. NULL: nothing has to be noted. */
+static AglNews *
+make_news (AglService *service, const char *signal, guint64 id, guint n_listeners)
+{
+  AglTold *told = agl_lock_store_get_told (service->store);
+
+  if (g_str_equal (signal, "LockAcquired"))
+    return agl_news_new_acquired (told, id, n_listeners);
+  if (g_str_equal (signal, "LockReleased"))
+    return agl_news_new_released (told, id, agl_lock_store_dup_end_path (service->store, id), n_listeners);
+  return NULL;
+}
+
+/* Nobody is there whom it could be told. */
 static void
-mark_written (AglService *service, GDBusConnection *connection, guint64 id)
+note_told (AglService *service, const char *signal, guint64 id)
 {
-  g_autoptr (GDBusMessage) mark = NULL;
-  char *path = agl_lock_store_dup_end_path (service->store, id);
+  AglNews *news = make_news (service, signal, id, 1);
 
-  if (path == NULL)
-    return;
-  mark = g_dbus_message_new_method_call ("org.freedesktop.DBus", "/org/freedesktop/DBus",
-                                         "org.freedesktop.DBus", "GetId");
-  g_dbus_message_set_flags (mark, G_DBUS_MESSAGE_FLAGS_NO_REPLY_EXPECTED);
-  g_object_set_data_full (G_OBJECT (mark), MARK, path, g_free);
-  g_dbus_connection_send_message (connection, mark, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL, NULL);
+  g_clear_pointer (&news, agl_news_unref);
 }
 
+/* @news: one reference is taken over, or NULL. */
 static void
-emit (AglService *service, GDBusConnection *connection, const char *signal, GVariant *parameters)
+emit (GDBusConnection *connection, const char *signal, GVariant *parameters, AglNews *news)
 {
+  g_autoptr (GDBusMessage) message = g_dbus_message_new_signal (AGL_OBJECT_PATH, AGL_INTERFACE, signal);
   g_autoptr (GError) error = NULL;
-  guint64 id;
 
-  if (!g_dbus_connection_emit_signal (connection, NULL, AGL_OBJECT_PATH, AGL_INTERFACE, signal, parameters,
-                                      &error))
+  g_dbus_message_set_body (message, parameters);
+  if (news != NULL)
+    agl_message_set_news (message, news);
+  if (!g_dbus_connection_send_message (connection, message, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL, &error))
     g_debug ("%s is not told on a connection that closed: %s", signal, error->message);
-  else if (is_bus (connection) && g_str_equal (signal, "LockReleased"))
-    {
-      g_variant_get_child (parameters, 0, "t", &id);
-      mark_written (service, connection, id);
-    }
 }
 
 void
@@ -113,6 +136,37 @@ agl_broadcast_drop_held (AglService *service)
     g_queue_free_full (g_steal_pointer (&service->unheard), unheard_free);
 }
 
+/* It is going to be told on the direct sockets, in a moment. */
+static gboolean
+is_missed (const AglService *service, guint64 id)
+{
+  for (GList *l = service->missed != NULL ? service->missed->head : NULL; l != NULL; l = l->next)
+    if (((const Missed *)l->data)->lock->id == id)
+      return TRUE;
+  return FALSE;
+}
+
+static void
+let_go_one (AglService *service, GList *connections, const Unheard *unheard)
+{
+  gboolean has_bus;
+  guint n_listeners = count_listeners (connections, &has_bus);
+  AglNews *news;
+  guint64 id;
+
+  g_variant_get_child (unheard->parameters, 0, "t", &id);
+  if (!has_bus)
+    {
+      if (!is_missed (service, id))
+        note_told (service, unheard->signal, id);
+      return;
+    }
+  news = make_news (service, unheard->signal, id, n_listeners);
+  for (GList *each = connections; each != NULL; each = each->next)
+    if (is_bus (each->data))
+      emit (each->data, unheard->signal, unheard->parameters, news);
+}
+
 void
 agl_broadcast_let_go (AglService *service)
 {
@@ -120,10 +174,9 @@ agl_broadcast_let_go (AglService *service)
 
   if (service->unheard == NULL)
     return;
-  connections = g_dbus_interface_skeleton_get_connections (G_DBUS_INTERFACE_SKELETON (service->object));
-  for (GList *each = connections; each != NULL; each = each->next)
-    for (GList *l = service->unheard->head; is_bus (each->data) && l != NULL; l = l->next)
-      emit (service, each->data, ((Unheard *)l->data)->signal, ((Unheard *)l->data)->parameters);
+  connections = dup_connections (service);
+  for (GList *l = service->unheard->head; l != NULL; l = l->next)
+    let_go_one (service, connections, l->data);
   g_list_free_full (connections, g_object_unref);
   agl_broadcast_drop_held (service);
   agl_locks_object_announced (service);
@@ -153,40 +206,8 @@ may_hear_texts (const AglService *service, GDBusConnection *connection, const Ag
   return peer != NULL && (peer->uid == 0 || peer->uid == lock->uid);
 }
 
+/* NULL: nothing that they may hear. */
 typedef GVariant *(*MakeParameters) (const AglLock *lock, guint detail, gboolean with_texts);
-
-/* One value for those who may hear all and one for the others, each made when first needed. */
-static void
-broadcast (AglService *service, const AglLock *lock, const char *signal, MakeParameters make, guint detail)
-{
-  GList *connections =
-      g_dbus_interface_skeleton_get_connections (G_DBUS_INTERFACE_SKELETON (service->object));
-  GVariant *parameters[2] = { NULL, NULL };
-
-  for (GList *each = connections; each != NULL; each = each->next)
-    {
-      gboolean with_texts = may_hear_texts (service, each->data, lock);
-
-      if (is_bus (each->data) && service->unheard != NULL)
-        continue;
-      if (parameters[with_texts] == NULL)
-        parameters[with_texts] = g_variant_ref_sink (make (lock, detail, with_texts));
-      emit (service, each->data, signal, parameters[with_texts]);
-      if (!is_bus (each->data))
-        agl_socket_door_check_backlog (each->data);
-    }
-  if (service->unheard != NULL)
-    {
-      gboolean with_texts = service->scope == AGL_SCOPE_USER;
-
-      if (parameters[with_texts] == NULL)
-        parameters[with_texts] = g_variant_ref_sink (make (lock, detail, with_texts));
-      keep (service, signal, parameters[with_texts]);
-    }
-  g_clear_pointer (&parameters[FALSE], g_variant_unref);
-  g_clear_pointer (&parameters[TRUE], g_variant_unref);
-  g_list_free_full (connections, g_object_unref);
-}
 
 static GVariant *
 make_acquired (const AglLock *lock, guint detail, gboolean with_texts)
@@ -210,36 +231,141 @@ make_released (const AglLock *lock, guint reason, gboolean with_texts)
 static GVariant *
 make_changed (const AglLock *lock, guint what, gboolean with_texts)
 {
-  return g_variant_new ("(t@a{sv})", lock->id, agl_lock_changed_facts (lock, (AglChange)what, with_texts));
+  GVariant *facts = agl_lock_changed_facts (lock, (AglChange)what, with_texts);
+
+  return facts == NULL ? NULL : g_variant_new ("(t@a{sv})", lock->id, facts);
+}
+
+/* Told to those on direct sockets who are back. */
+static void
+tell_missed (AglService *service, GList *connections, const Missed *missed)
+{
+  const char *signal = missed->is_end ? "LockReleased" : "LockAcquired";
+  MakeParameters make = missed->is_end ? make_released : make_acquired;
+  gboolean has_bus;
+  guint n_listeners = count_listeners (connections, &has_bus);
+  /* With a bus it is noted as it is told there. */
+  gboolean counts = !has_bus && service->unheard == NULL;
+  AglNews *news = NULL;
+
+  if (counts && n_listeners == 0)
+    note_told (service, signal, missed->lock->id);
+  else if (counts)
+    news = make_news (service, signal, missed->lock->id, n_listeners);
+  for (GList *each = connections; each != NULL; each = each->next)
+    {
+      if (is_bus (each->data))
+        continue;
+      emit (each->data, signal,
+            make (missed->lock, missed->reason, may_hear_texts (service, each->data, missed->lock)), news);
+      agl_socket_door_check_backlog (each->data);
+    }
+}
+
+/* What is told now those will be told who come back to the direct sockets. */
+static gboolean
+is_remembering (const AglService *service)
+{
+  return service->missed != NULL && service->missed_timer == 0;
+}
+
+/* Nothing is told of a lock before its grant. */
+static void
+tell_missed_grant (AglService *service, GList *connections, const AglLock *lock)
+{
+  GList *next;
+
+  if (service->missed == NULL || is_remembering (service))
+    return;
+  for (GList *l = service->missed->head; l != NULL; l = next)
+    {
+      Missed *missed = l->data;
+
+      next = l->next;
+      if (missed->lock != lock)
+        continue;
+      tell_missed (service, connections, missed);
+      g_queue_delete_link (service->missed, l);
+      missed_free (missed);
+    }
+}
+
+static gboolean
+ensure_made (
+    GVariant **parameters, MakeParameters make, const AglLock *lock, guint detail, gboolean with_texts)
+{
+  if (*parameters != NULL)
+    return TRUE;
+  *parameters = make (lock, detail, with_texts);
+  if (*parameters != NULL)
+    g_variant_ref_sink (*parameters);
+  return *parameters != NULL;
+}
+
+/* One value for those who may hear all and one for the others, each made when first needed. */
+static void
+broadcast (AglService *service, const AglLock *lock, const char *signal, MakeParameters make, guint detail)
+{
+  GList *connections = dup_connections (service);
+  GVariant *parameters[2] = { NULL, NULL };
+  gboolean has_bus;
+  guint n_listeners = count_listeners (connections, &has_bus);
+  AglNews *news = NULL;
+
+  tell_missed_grant (service, connections, lock);
+  if (service->unheard == NULL && n_listeners > 0)
+    news = make_news (service, signal, lock->id, n_listeners);
+  else if (service->unheard == NULL && !is_remembering (service))
+    note_told (service, signal, lock->id);
+  for (GList *each = connections; each != NULL; each = each->next)
+    {
+      gboolean with_texts = may_hear_texts (service, each->data, lock);
+
+      if ((is_bus (each->data) && service->unheard != NULL)
+          || !ensure_made (&parameters[with_texts], make, lock, detail, with_texts))
+        continue;
+      emit (each->data, signal, parameters[with_texts], is_bus (each->data) == has_bus ? news : NULL);
+      if (!is_bus (each->data))
+        agl_socket_door_check_backlog (each->data);
+    }
+  if (service->unheard != NULL)
+    {
+      gboolean with_texts = service->scope == AGL_SCOPE_USER;
+
+      if (ensure_made (&parameters[with_texts], make, lock, detail, with_texts))
+        keep (service, signal, parameters[with_texts]);
+    }
+  g_clear_pointer (&parameters[FALSE], g_variant_unref);
+  g_clear_pointer (&parameters[TRUE], g_variant_unref);
+  g_list_free_full (connections, g_object_unref);
+}
+
+static void
+remember (AglService *service, AglLock *lock, gboolean is_end, AglReleaseReason reason)
+{
+  Missed *missed;
+
+  if (!is_remembering (service))
+    return;
+  missed = g_new0 (Missed, 1);
+  missed->lock = agl_lock_ref (lock);
+  missed->is_end = is_end;
+  missed->reason = reason;
+  g_queue_push_tail (service->missed, missed);
 }
 
 void
 agl_broadcast_acquired (AglService *service, AglLock *lock)
 {
   broadcast (service, lock, "LockAcquired", make_acquired, 0);
+  remember (service, lock, FALSE, 0);
 }
 
 void
 agl_broadcast_released (AglService *service, AglLock *lock, AglReleaseReason reason)
 {
   broadcast (service, lock, "LockReleased", make_released, reason);
-  if (service->missed != NULL && service->missed_timer == 0)
-    {
-      Missed *missed = g_new0 (Missed, 1);
-
-      missed->lock = agl_lock_ref (lock);
-      missed->reason = reason;
-      g_queue_push_tail (service->missed, missed);
-    }
-}
-
-static void
-missed_free (gpointer data)
-{
-  Missed *missed = data;
-
-  agl_lock_unref (missed->lock);
-  g_free (missed);
+  remember (service, lock, TRUE, reason);
 }
 
 void
@@ -254,21 +380,14 @@ static gboolean
 on_comeback (gpointer user_data)
 {
   AglService *service = user_data;
-  GList *connections =
-      g_dbus_interface_skeleton_get_connections (G_DBUS_INTERFACE_SKELETON (service->object));
+  GList *connections = dup_connections (service);
 
   service->missed_timer = 0;
-  for (GList *each = connections; each != NULL; each = each->next)
-    for (GList *l = service->missed->head; !is_bus (each->data) && l != NULL; l = l->next)
-      {
-        const Missed *missed = l->data;
-
-        emit (
-            service, each->data, "LockReleased",
-            make_released (missed->lock, missed->reason, may_hear_texts (service, each->data, missed->lock)));
-      }
+  for (GList *l = service->missed->head; l != NULL; l = l->next)
+    tell_missed (service, connections, l->data);
   g_list_free_full (connections, g_object_unref);
   agl_broadcast_drop_missed (service);
+  agl_locks_object_announced (service);
   return G_SOURCE_REMOVE;
 }
 

@@ -12,13 +12,13 @@ void agl_broadcast_let_go (AglService *service);
 /* Without telling anybody: the service stops, and the next one tells the ends. */
 void agl_broadcast_drop_held (AglService *service);
 
-/* On the connection to the bus, before anything is told there. */
-void agl_broadcast_attach (GDBusConnection *connection);
+/* Whether there is a connection to a message bus. */
+gboolean agl_broadcast_has_bus (const AglService *service);
 
-/* Clients of the direct sockets lose their connection with the service, and what ended without it would be
- * told before the first of them is back. From this on, ends are remembered; agl_broadcast_remind() tells them
- * once more, a moment later, on the direct connections that there are by then. Whoever listens on the bus has
- * heard them already. */
+/* Clients of the direct sockets lose their connection with the service, and what it had no time to tell, or
+ * ended without it, would be told before the first of them is back. From this on, grants and ends are
+ * remembered; agl_broadcast_remind() tells them once more, a moment later, on the direct connections that
+ * there are by then. Whoever listens on the bus has heard them already. */
 void agl_broadcast_remember (AglService *service);
 void agl_broadcast_remind (AglService *service);
 void agl_broadcast_drop_missed (AglService *service);

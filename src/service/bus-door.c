@@ -2,8 +2,9 @@
 #include "service/bus-door.h"
 
 #include "common/names.h"
-#include "service/broadcast.h"
+#include "service/bus-stream.h"
 #include "service/bus-throttle.h"
+#include "service/message-news.h"
 
 /* From a restarting bus's first moment to one that stays away: how long until the next attempt. */
 #define FIRST_RETRY_MSEC 100
@@ -114,10 +115,18 @@ on_name_lost (GDBusConnection *connection, const char *name, gpointer user_data)
 }
 
 static void
+note_unreachable (AglBusDoor *self, const GError *error)
+{
+  g_message ("The message bus at %s cannot be reached, trying again: %s", self->address, error->message);
+  settle (self);
+  retry_later (self);
+}
+
+static void
 on_connected (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GDBusConnection) connection = g_dbus_connection_new_for_address_finish (result, &error);
+  g_autoptr (GDBusConnection) connection = g_dbus_connection_new_finish (result, &error);
   AglBusDoor *self;
 
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
@@ -132,13 +141,11 @@ on_connected (GObject *source, GAsyncResult *result, gpointer user_data)
     g_clear_object (&connection);
   if (connection == NULL)
     {
-      g_message ("The message bus at %s cannot be reached, trying again: %s", self->address, error->message);
-      settle (self);
-      retry_later (self);
+      note_unreachable (self, error);
       return;
     }
   self->connection = g_steal_pointer (&connection);
-  agl_broadcast_attach (self->connection);
+  agl_message_news_attach (self->connection);
   g_dbus_connection_set_exit_on_close (self->connection, FALSE);
   g_signal_connect (self->connection, "closed", G_CALLBACK (on_closed), self);
   self->name = g_bus_own_name_on_connection (self->connection, AGL_BUS_NAME,
@@ -150,12 +157,32 @@ on_connected (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 static void
+on_stream (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GIOStream) plain = g_dbus_address_get_stream_finish (result, NULL, &error);
+  g_autoptr (GIOStream) stream = NULL;
+  AglBusDoor *self;
+
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return;
+  self = user_data;
+  if (plain == NULL)
+    {
+      note_unreachable (self, error);
+      return;
+    }
+  stream = agl_bus_stream_new (plain);
+  g_dbus_connection_new (stream, NULL,
+                         G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT
+                             | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
+                         NULL, self->cancellable, on_connected, self);
+}
+
+static void
 connect_to_bus (AglBusDoor *self)
 {
-  g_dbus_connection_new_for_address (self->address,
-                                     G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT
-                                         | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
-                                     NULL, self->cancellable, on_connected, self);
+  g_dbus_address_get_stream (self->address, self->cancellable, on_stream, self);
 }
 
 /* Not g_dbus_address_get_for_bus_sync() for the session: it would start a bus where there is none. */

@@ -8,6 +8,7 @@
 
 #include "common/error.h"
 #include "core/process-namespace.h"
+#include "service/locks-object.h"
 
 static void
 call_free (AglCall *call)
@@ -33,12 +34,32 @@ agl_call_return (AglCall *call, GVariant *value)
   call_free (call);
 }
 
+/* However far it came: the one who asked got no lock. */
+static void
+count_refusal (AglService *service, AglCallStep body)
+{
+  if (body == agl_acquire_method)
+    agl_keeper_count_refusal (service->keeper);
+}
+
 static void
 fail_now (AglCall *call, GError *error)
 {
+  count_refusal (call->service, call->body);
   g_debug ("Call refused: %s", error->message);
   g_dbus_method_invocation_take_error (g_steal_pointer (&call->invocation), error);
   call_free (call);
+}
+
+#define STOPPING "The service is stopping; what is held stays held. Ask again in a moment"
+
+static gboolean
+ends_with_service (AglCall *call)
+{
+  if (!call->service->is_stopping)
+    return FALSE;
+  fail_now (call, g_error_new_literal (AGL_ERROR, AGL_ERROR_UNAVAILABLE, STOPPING));
+  return TRUE;
 }
 
 /* Back to where the body found the call. */
@@ -64,12 +85,17 @@ on_authority (gboolean allowed, gpointer user_data)
   Appeal *appeal = user_data;
   AglCall *call = appeal->call;
   g_autoptr (GError) refusal = g_steal_pointer (&appeal->refusal);
+  const char *who_may = agl_authority_describe (call->service->authority, call->caller);
 
   g_free (appeal);
+  if (ends_with_service (call))
+    return;
   /* Who has hung up while somebody was asked for a password wants nothing any more. */
   if (!allowed || call->caller->is_gone)
     {
-      fail_now (call, g_steal_pointer (&refusal));
+      fail_now (call, who_may == NULL ? g_steal_pointer (&refusal)
+                                      : g_error_new (refusal->domain, refusal->code, "%s (%s)",
+                                                     refusal->message, who_may));
       return;
     }
   call->asker.privileged = TRUE;
@@ -104,6 +130,8 @@ run_body (gpointer data)
 {
   AglCall *call = data;
 
+  if (ends_with_service (call))
+    return;
   if (call->caller->is_gone)
     fail_now (call, g_error_new_literal (AGL_ERROR, AGL_ERROR_CANCELLED, "The caller hung up"));
   else
@@ -116,6 +144,8 @@ on_identified (AglCaller *caller, const GError *error, gpointer user_data)
   AglCall *call = user_data;
   GError *too_many = NULL;
 
+  if (ends_with_service (call))
+    return;
   if (caller == NULL)
     {
       fail_now (call, g_error_copy (error));
@@ -144,8 +174,15 @@ agl_call_start (AglService *service,
                 const char *text,
                 GVariant *options)
 {
-  AglCall *call = g_new0 (AglCall, 1);
+  AglCall *call;
 
+  if (service->is_stopping)
+    {
+      count_refusal (service, body);
+      g_dbus_method_invocation_return_error_literal (invocation, AGL_ERROR, AGL_ERROR_UNAVAILABLE, STOPPING);
+      return;
+    }
+  call = g_new0 (AglCall, 1);
   call->service = service;
   call->invocation = invocation;
   call->body = body;
@@ -366,6 +403,8 @@ on_texts_judged (gboolean allowed, gpointer user_data)
 {
   AglCall *call = user_data;
 
+  if (ends_with_service (call))
+    return;
   call->asker.privileged = allowed;
   call->then (call);
 }

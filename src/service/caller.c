@@ -20,7 +20,8 @@ struct _AglCallers
   gboolean impersonate;
   AglCallerGoneFunc gone;
   gpointer user_data;
-  GHashTable *entries; /* set of Entry, by connection and name */
+  GCancellable *cancellable; /* of questions to a bus */
+  GHashTable *entries;       /* set of Entry, by connection and name */
 };
 
 /* A caller, or the attempt to learn who it is. */
@@ -290,7 +291,7 @@ confirm (Entry *entry, AglSubject *subject)
   confirmation->subject = agl_subject_ref (subject);
   g_dbus_connection_call (entry->connection, BUS, BUS_PATH, BUS, "NameHasOwner",
                           g_variant_new ("(s)", entry->name), G_VARIANT_TYPE ("(b)"), G_DBUS_CALL_FLAGS_NONE,
-                          BUS_TIMEOUT_MSEC, NULL, on_confirmed, confirmation);
+                          BUS_TIMEOUT_MSEC, entry->callers->cancellable, on_confirmed, confirmation);
 }
 
 static AglProcess *
@@ -377,8 +378,8 @@ ask_bus (Entry *entry)
   entry->n_refs++;
   g_dbus_connection_call_with_unix_fd_list (entry->connection, BUS, BUS_PATH, BUS, "GetConnectionCredentials",
                                             g_variant_new ("(s)", entry->name), G_VARIANT_TYPE ("(a{sv})"),
-                                            G_DBUS_CALL_FLAGS_NONE, BUS_TIMEOUT_MSEC, NULL, NULL,
-                                            on_credentials, entry);
+                                            G_DBUS_CALL_FLAGS_NONE, BUS_TIMEOUT_MSEC, NULL,
+                                            entry->callers->cancellable, on_credentials, entry);
 }
 
 /* A kernel without SO_PEERPIDFD (before Linux 6.5) gives a number, of the process that connected. */
@@ -460,8 +461,22 @@ agl_callers_identify (AglCallers *self,
     ask_bus (entry);
 }
 
+typedef gboolean (*EntryMatch) (const Entry *entry, gconstpointer data);
+
+static gboolean
+is_of_connection (const Entry *entry, gconstpointer connection)
+{
+  return connection == NULL || entry->connection == connection;
+}
+
+static gboolean
+is_unknown (const Entry *entry, gconstpointer unused)
+{
+  return entry->caller == NULL;
+}
+
 static void
-forget_matching (AglCallers *self, GDBusConnection *connection)
+forget_matching (AglCallers *self, EntryMatch matches, gconstpointer data)
 {
   g_autoptr (GPtrArray) found = g_ptr_array_new ();
   GHashTableIter iter;
@@ -469,7 +484,7 @@ forget_matching (AglCallers *self, GDBusConnection *connection)
 
   g_hash_table_iter_init (&iter, self->entries);
   while (g_hash_table_iter_next (&iter, &entry, NULL))
-    if (connection == NULL || ((Entry *)entry)->connection == connection)
+    if (matches (entry, data))
       g_ptr_array_add (found, entry);
   for (guint i = 0; i < found->len; i++)
     forget_gone (g_ptr_array_index (found, i));
@@ -478,7 +493,7 @@ forget_matching (AglCallers *self, GDBusConnection *connection)
 void
 agl_callers_drop_connection (AglCallers *self, GDBusConnection *connection)
 {
-  forget_matching (self, connection);
+  forget_matching (self, is_of_connection, connection);
 }
 
 AglCallers *
@@ -489,14 +504,23 @@ agl_callers_new (gboolean impersonate, AglCallerGoneFunc gone, gpointer user_dat
   self->impersonate = impersonate;
   self->gone = gone;
   self->user_data = user_data;
+  self->cancellable = g_cancellable_new ();
   self->entries = g_hash_table_new (entry_hash, entry_equal);
   return self;
 }
 
 void
+agl_callers_stop (AglCallers *self)
+{
+  forget_matching (self, is_unknown, NULL);
+  g_cancellable_cancel (self->cancellable);
+}
+
+void
 agl_callers_free (AglCallers *self)
 {
-  forget_matching (self, NULL);
+  forget_matching (self, is_of_connection, NULL);
+  g_object_unref (self->cancellable);
   g_hash_table_unref (self->entries);
   g_free (self);
 }

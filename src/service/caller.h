@@ -30,6 +30,8 @@ typedef void (*AglCallerGoneFunc) (AglCaller *caller, gpointer user_data);
 
 /* @impersonate: whether permissions are to be judged as the caller (see AglSubject). */
 AglCallers *agl_callers_new (gboolean impersonate, AglCallerGoneFunc gone, gpointer user_data);
+/* Tells AGL_ERROR_NO_SUCH_PROCESS to whoever waits to know a caller, now, and asks no bus any more. */
+void agl_callers_stop (AglCallers *self);
 void agl_callers_free (AglCallers *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglCallers, agl_callers_free)
 

@@ -11,8 +11,10 @@
 #include "service/bus-door.h"
 #include "service/instance.h"
 #include "service/locks-object.h"
+#include "service/message-news.h"
 #include "service/mini-bus.h"
 #include "service/notify.h"
+#include "service/shutdown.h"
 #include "service/socket-door.h"
 
 /* Of one user on the direct socket: each agent, applet and shell prompt has one for a moment, each waiter one
@@ -97,6 +99,7 @@ on_opened (GDBusConnection *connection, gpointer user_data)
       return;
     }
   agl_mini_bus_attach (connection);
+  agl_message_news_attach (connection);
   g_dbus_connection_start_message_processing (connection);
 }
 
@@ -261,11 +264,13 @@ agl_daemon_free (AglDaemon *self)
   AglService *service = &self->service;
 
   agl_notify ("STOPPING=1");
+  if (service->store != NULL)
+    agl_told_stop (agl_lock_store_get_told (service->store));
   g_clear_handle_id (&self->idle_timer, g_source_remove);
   agl_broadcast_drop_missed (service);
   if (service->keeper != NULL)
     {
-      agl_keeper_stop (service->keeper);
+      agl_shutdown (service);
       agl_locks_object_flush (service);
     }
   g_clear_pointer (&self->bus, agl_bus_door_free);

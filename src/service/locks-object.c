@@ -5,6 +5,10 @@
 #include "service/broadcast.h"
 #include "service/socket-door.h"
 
+/* How long ends are collected before a flush: GDBus flushes in a thread of its own, which costs two
+ * hand-overs each time. Nothing waits for it: on disk they are forgotten as they are written (told.h). */
+#define FLUSH_MSEC 100
+
 /* The skeleton, with properties that are made up when they are asked for: keeping them current would cost
  * a variant on each call. */
 #define AGL_TYPE_LOCKS_OBJECT (agl_locks_object_get_type ())
@@ -16,6 +20,7 @@ struct _AglLocksObject
   AglService *service;
   GArray *unannounced; /* ids (guint64) whose LockReleased is on its way out */
   gboolean flushing;
+  guint flush_timer;
 };
 
 G_DEFINE_FINAL_TYPE (AglLocksObject, agl_locks_object, AGL_DBUS_TYPE_LOCKS_SKELETON)
@@ -235,15 +240,18 @@ on_flushed (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 /* What has been said is forgotten on disk once it has left this process: one flush for all that came
- * together. */
-static void
-flush_some (AglLocksObject *self)
+ * together. A direct peer that does not read must not keep anything. */
+static gboolean
+flush_now (gpointer user_data)
 {
+  AglLocksObject *self = user_data;
   GList *connections;
   Flush *flush;
 
-  if (self->flushing || self->unannounced->len == 0 || self->service->unheard != NULL)
-    return;
+  self->flush_timer = 0;
+  /* Those are still to come whom it has to be told; agl_locks_object_announced() is called then. */
+  if (self->service->missed != NULL && !agl_broadcast_has_bus (self->service))
+    return G_SOURCE_REMOVE;
   connections = g_dbus_interface_skeleton_get_connections (G_DBUS_INTERFACE_SKELETON (self));
   flush = g_new0 (Flush, 1);
   flush->object = g_object_ref (self);
@@ -253,7 +261,6 @@ flush_some (AglLocksObject *self)
   flush->n_left = 1;
   for (GList *each = connections; each != NULL; each = each->next)
     {
-      /* A direct peer that does not read must not keep anything: the message bus alone outlives us. */
       if (agl_socket_door_get_peer (each->data) != NULL)
         continue;
       flush->n_left++;
@@ -261,6 +268,15 @@ flush_some (AglLocksObject *self)
     }
   g_list_free_full (connections, g_object_unref);
   flush_done_one (flush);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+flush_some (AglLocksObject *self)
+{
+  if (!self->flushing && self->flush_timer == 0 && self->unannounced->len > 0
+      && self->service->unheard == NULL)
+    self->flush_timer = g_timeout_add (FLUSH_MSEC, flush_now, self);
 }
 
 static void
@@ -304,8 +320,10 @@ agl_locks_object_flush (AglService *service)
       g_dbus_interface_skeleton_get_connections (G_DBUS_INTERFACE_SKELETON (service->object));
   AglLocksObject *self = AGL_LOCKS_OBJECT (service->object);
 
-  /* What the bus was not told yet stays on disk for the next service to tell. */
-  if (service->unheard != NULL)
+  g_clear_handle_id (&self->flush_timer, g_source_remove);
+  /* What the bus was not told yet stays on disk for the next service to tell; and what clients of the direct
+   * socket were not, where there is no bus. */
+  if (service->unheard != NULL || !agl_broadcast_has_bus (service))
     g_array_set_size (self->unannounced, 0);
   agl_broadcast_drop_held (service);
   for (GList *each = connections; each != NULL; each = each->next)
@@ -341,6 +359,7 @@ agl_locks_object_free (AglService *service)
   AglLocksObject *self = AGL_LOCKS_OBJECT (service->object);
 
   /* Each door has taken its connections back by now. */
+  g_clear_handle_id (&self->flush_timer, g_source_remove);
   self->service = NULL;
   g_clear_object (&service->object);
 }

@@ -6,6 +6,7 @@
 #include "common/names.h"
 #include "common/text.h"
 #include "service/match-rule.h"
+#include "service/message-news.h"
 #include "service/mini-bus-private.h"
 
 /* A program that shows everything there is to see needs five. Each is looked at for each signal. */
@@ -297,6 +298,7 @@ address_outgoing (const AglMiniBus *self, GDBusMessage *message)
   addressed = g_dbus_message_copy (message, NULL);
   if (addressed == NULL)
     return message;
+  agl_message_move_news (message, addressed);
   g_dbus_message_set_sender (addressed, AGL_MINI_BUS_OWN_NAME);
   if (g_dbus_message_get_message_type (message) != G_DBUS_MESSAGE_TYPE_SIGNAL)
     g_dbus_message_set_destination (addressed, self->unique_name);

@@ -29,6 +29,8 @@ struct _AglPeerStream
 
   Operation reading, writing;
   gboolean is_paused;
+  AglNews *news; /* what the message tells that is being written */
+  gsize n_sent;  /* of that message */
 
   /* The message that is being read. */
   guint8 header[AGL_HEADER_BYTES];
@@ -318,16 +320,15 @@ go_on_writing (AglPeerStream *self)
       operation_end (&self->writing, -1, error);
       return;
     }
-  do
-    n = send (self->fd, self->writing.buffer, self->writing.n_bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
-  while (n < 0 && errno == EINTR);
+  n = agl_told_send (self->fd, self->writing.buffer, self->writing.n_bytes, self->n_sent, &self->news);
   if (n < 0 && errno == EAGAIN)
     {
       operation_wait (&self->writing, self->fd, G_IO_OUT, on_writable, self);
       return;
     }
   if (n < 0)
-    error = error_from_errno ("send", errno);
+    error = error_from_errno ("sendmmsg", errno);
+  self->n_sent = n >= 0 && (gsize)n < self->writing.n_bytes ? self->n_sent + (gsize)n : 0;
   operation_end (&self->writing, n, error);
 }
 
@@ -416,6 +417,13 @@ agl_peer_stream_replied (AglPeerStream *self, guint32 reply_serial)
 }
 
 void
+agl_peer_stream_tell (AglPeerStream *self, AglNews *news)
+{
+  g_clear_pointer (&self->news, agl_news_unref);
+  self->news = news;
+}
+
+void
 agl_peer_stream_abort (AglPeerStream *self)
 {
   g_mutex_lock (&self->lock);
@@ -479,6 +487,7 @@ agl_peer_stream_finalize (GObject *object)
   g_object_unref (self->input);
   g_object_unref (self->output);
   g_clear_object (&self->fds);
+  g_clear_pointer (&self->news, agl_news_unref);
   g_clear_pointer (&self->ledger, agl_peer_ledger_free);
   g_mutex_clear (&self->lock);
   G_OBJECT_CLASS (agl_peer_stream_parent_class)->finalize (object);

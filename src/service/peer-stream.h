@@ -2,6 +2,7 @@
 #pragma once
 #include <gio/gio.h>
 
+#include "core/told.h"
 #include "service/peer-ledger.h"
 
 /* The stream between GDBus and a peer that is not trusted. Given a GSocketConnection, GDBus reads whatever is
@@ -27,6 +28,9 @@ GDBusMessage *agl_peer_stream_received (AglPeerStream *self, GDBusMessage *messa
  * wanted no reply, drop it. Every call must be replied to (this stream hides the flag that says otherwise,
  * so that GDBus does). */
 gboolean agl_peer_stream_replied (AglPeerStream *self, guint32 reply_serial);
+
+/* To be called as a message is about to be written, in an outgoing filter: it tells @news (transfer full). */
+void agl_peer_stream_tell (AglPeerStream *self, AglNews *news);
 
 /* Hangs up at once, also on a peer that does not read; GDBus then closes the connection. Any thread. */
 void agl_peer_stream_abort (AglPeerStream *self);

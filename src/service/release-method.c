@@ -143,7 +143,8 @@ prepare_transfer (AglCall *call, Transfer *self, AglCallAppeal *appeal, GError *
     }
   lock = agl_lock_table_lookup (agl_keeper_get_table (call->service->keeper), call->id);
   *appeal = AGL_CALL_OVERRIDABLE;
-  if (!check_transfer (call, lock, agl_options_get_boolean (options, "force", FALSE), error))
+  self->request->force = agl_options_get_boolean (options, "force", FALSE);
+  if (!check_transfer (call, lock, self->request->force, error))
     return FALSE;
   self->lock = agl_lock_ref (lock);
   self->request->holder = agl_call_open_process (call, pid, pidfd, &self->request->uid, appeal, error);

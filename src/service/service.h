@@ -20,6 +20,7 @@ typedef struct
   AglTurns *turns; /* of the users of a whole machine; NULL: there is only one */
   AglAuthority *authority;
   AglDBusLocks *object; /* the generated skeleton, exported on every connection */
+  gboolean is_stopping; /* every call ends in AGL_ERROR_UNAVAILABLE, see shutdown.h */
   gboolean impersonate; /* permissions are judged as the caller */
   GQueue *unheard;      /* signals that wait for the bus, see broadcast.h; NULL: none has to */
   GQueue *missed;       /* ends that direct clients have missed, see broadcast.h; NULL: none */

@@ -128,6 +128,24 @@ agl_turns_take (AglTurns *self, uid_t uid, AglTurnFunc func, gpointer data, GErr
   return TRUE;
 }
 
+void
+agl_turns_flush (AglTurns *self)
+{
+  g_autoptr (GList) users = g_hash_table_get_values (self->users);
+
+  for (const GList *each = users; each != NULL; each = each->next)
+    {
+      User *user = each->data;
+      Call *call;
+
+      while ((call = g_queue_pop_head (&user->waiting)) != NULL)
+        {
+          run (user, call->func, call->data);
+          g_free (call);
+        }
+    }
+}
+
 AglTurns *
 agl_turns_new (void)
 {

@@ -16,6 +16,8 @@ typedef void (*AglTurnFunc) (gpointer data);
 #define AGL_TURNS_MAX_WAITING 4096
 
 AglTurns *agl_turns_new (void);
+/* Runs everything that waits, whoever's turn it is. */
+void agl_turns_flush (AglTurns *self);
 /* Runs nothing any more. */
 void agl_turns_free (AglTurns *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglTurns, agl_turns_free)

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -538,6 +539,14 @@ close (int fd)
   REAL (close) (fd);
   errno = code;
   return -1;
+}
+
+int
+sendmmsg (int fd, struct mmsghdr *messages, unsigned n_messages, int flags)
+{
+  Act act = judge ("sendmmsg", fd, NULL, 0, NULL);
+
+  return PASS (act, REAL (sendmmsg) (fd, messages, n_messages, flags));
 }
 
 int

@@ -5,7 +5,7 @@
  * a unit test, it stands before the C library's functions of these names:
  *
  *   open openat creat write rename renameat renameat2 linkat unlink unlinkat mkdir mkdirat fsync fdatasync
- *   close epoll_ctl
+ *   close epoll_ctl sendmmsg
  *
  * (The variants with 64 count as the plain ones.) Rules say which calls fail, one a line, four words each:
  *
@@ -13,7 +13,8 @@
  *
  *   CALL     one of the above
  *   PATTERN  fnmatch(3) on the call's path; of a call with two paths (rename, linkat) either may match; of a
- *            call on a descriptor (write, fsync) the path it was opened by. "*" matches what has no path too.
+ *            call on a descriptor (write, fsync) the path it was opened by, of one on a socket "socket:[N]".
+ *            "*" matches what has no path too.
  *   WHICH    "3": the third matching call since the rules were read; "3+": that and all later; "*": every one
  *   ACTION   an error by name (EIO) or number; "short" (write only half of it), "kill" (SIGKILL instead of
  * the call), "kill-after" (SIGKILL when the call has succeeded)

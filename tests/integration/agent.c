@@ -8,7 +8,8 @@
  *   7 ok (uint64 12,)                                  or
  *   7 error org.agentctl.Locks.Error.Held <message>
  *
- * "ask" is "call" with leave for the authority to ask a person.
+ * "ask" is "call" with leave for the authority to ask a person. With --leaderless all of this is done by a
+ * second thread, and the first one ends.
  *
  * Text in orders and answers is escaped as g_strescape does; values are in GVariant's text form. */
 #include <gio/gio.h>
@@ -289,13 +290,12 @@ on_line (GObject *source, GAsyncResult *result, gpointer user_data)
   g_data_input_stream_read_line_async (input, G_PRIORITY_DEFAULT, NULL, on_line, NULL);
 }
 
-int
-main (int argc, char **argv)
+static void *
+serve (void *unused)
 {
   g_autoptr (GInputStream) pipe_stream = NULL;
   g_autoptr (GDataInputStream) input = NULL;
 
-  program = argv;
   loop = g_main_loop_new (NULL, FALSE);
   descriptors = g_unix_fd_list_new ();
   pipe_stream = g_unix_input_stream_new (STDIN_FILENO, FALSE);
@@ -303,5 +303,20 @@ main (int argc, char **argv)
   g_data_input_stream_read_line_async (input, G_PRIORITY_DEFAULT, NULL, on_line, NULL);
   g_print ("0 ok\n");
   g_main_loop_run (loop);
+  exit (0);
+}
+
+int
+main (int argc, char **argv)
+{
+  pthread_t thread;
+
+  program = argv;
+  if (argc > 1 && g_str_equal (argv[1], "--leaderless"))
+    {
+      g_assert (pthread_create (&thread, NULL, serve, NULL) == 0);
+      pthread_exit (NULL);
+    }
+  serve (NULL);
   return 0;
 }

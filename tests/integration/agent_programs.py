@@ -55,14 +55,16 @@ class Case(harness.Case):
         self.program(f"{package}/vendor/x86_64-unknown-linux-musl/codex/codex")
         return self.script(f"{package}/bin/codex.js", CODEX_JS)
 
-    def launch(self, *argv, cwd, environment=None, executable=None):
+    def launch(self, *argv, cwd, environment=None, executable=None, stdin=subprocess.DEVNULL):
         """A process of the shape, running as such: its exec is over."""
-        process = subprocess.Popen(argv, cwd=cwd, executable=executable, stdin=subprocess.DEVNULL,
+        process = subprocess.Popen(argv, cwd=cwd, executable=executable, stdin=stdin,
                                    stdout=subprocess.DEVNULL, start_new_session=True,
                                    env={**self.service.environment, **(environment or {})},
                                    preexec_fn=harness._die_with_parent)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
+        if process.stdin is not None:
+            self.addCleanup(process.stdin.close)
         return process
 
     def claude(self, cwd, *arguments):

@@ -273,6 +273,20 @@ class ForAgent(Case):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(self.me.wait_signal("LockAcquired").pid, int(done.stdout.split()[0]))
 
+    def test_a_spare_that_runs_a_hook_is_at_work(self):
+        place = self.directory()
+        shell = self.program("share/claude/versions/2.1.330", "/bin/bash")
+        spare = self.launch("claude bg-spare", "-c", f"read; {self.ask()}; read; :", "--bg-spare", "x.claim.sock",
+                            executable=shell, cwd=place, stdin=subprocess.PIPE)
+        until(lambda: spare.pid in [p["pid"] for p in self.me.call("Occupants", place)[0]], "the spare")
+        self.assertEqual(self.me.check(place), (True, []))
+        self.assertIn("It is a spare of the agent Claude Code", self.command_line("explain", str(spare.pid)).stdout)
+        spare.stdin.write(b"\n")
+        spare.stdin.flush()
+        lock = self.me.wait_signal("LockAcquired")
+        self.assertEqual((lock.pid, lock.directory, lock.lock["agent"]), (spare.pid, place, "claude"))
+        self.refused("Held", self.agent(place).acquire, place)
+
     def test_not_beside_a_pid(self):
         self.assertEqual(self.command_line("acquire", "--for-agent", "--pid=1").returncode, 64)
 
@@ -354,6 +368,15 @@ class Doctor(Case):
         self.assertEqual([finding["kind"] for finding in findings], [kind], findings)
         return findings[0]
 
+    def paste(self, finding, **environment):
+        """Does what it says next, as it stands there and with nothing told besides."""
+        path = f"{os.path.dirname(self.command)}:{self.service.environment['PATH']}"
+        done = subprocess.run(["sh", "-c", finding["next"]], stdin=subprocess.DEVNULL, capture_output=True, check=False,
+                              env={**self.service.environment, "PATH": path, **environment}, encoding="utf-8",
+                              timeout=harness.LIMIT)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), finding["next"])
+        return done.stdout
+
     def test_nothing_odd(self):
         place = self.directory()
         self.assertEqual(self.doctor(), [])
@@ -369,12 +392,38 @@ class Doctor(Case):
         claude = self.talking("claude", place)
         finding = self.only("agent-without-lock")
         self.assertEqual((finding["pid"], finding["agent"], finding["directory"]), (claude.pid, "claude", place))
-        done = subprocess.run(["sh", "-c", finding["next"]], stdin=subprocess.DEVNULL, capture_output=True, check=False,
-                              env={**self.service.environment, **self.at_address(),
-                                   "PATH": f"{os.path.dirname(self.command)}:{self.service.environment['PATH']}"})
-        self.assertEqual(done.returncode, 0, done.stderr)
+        # At the service that was asked.
+        self.assertIn(f"--address='{self.service.address(self.door)}'", finding["next"])
+        self.paste(finding)
         self.assertEqual(self.me.list()[0]["pid"], claude.pid)
         self.assertEqual(self.doctor(), [])
+
+    def test_agents_without_locks_in_each_others_way(self):
+        place = self.directory()
+        agents = [self.talking(name, place) for name in ("claude", "codex")]
+        findings = self.doctor()
+        self.assertEqual([finding["kind"] for finding in findings], ["agent-without-lock"] * 2 + ["two-agents"])
+        for finding in findings:
+            self.paste(finding)
+        self.assertEqual({lock["pid"] for lock in self.me.list()}, {agent.pid for agent in agents})
+        self.only("two-agents")
+
+    def test_an_agent_beside_somebody_elses_lock(self):
+        place = self.directory()
+        claude = self.talking("claude", place)
+        self.me.acquire(place, manual=True, conflict="join")
+        self.paste(self.only("agent-without-lock"))
+        self.assertEqual({lock["pid"] for lock in self.me.list()}, {0, claude.pid})
+
+    def test_an_agent_in_a_removed_directory_has_nothing_to_lock(self):
+        place = self.directory("project/removed")
+        claude = self.talking("claude", place)
+        self.only("agent-without-lock")
+        os.rmdir(place)
+        self.assertEqual(self.doctor(), [])
+        # A directory of that very name is one.
+        claude.chdir(self.directory("project/odd (deleted)"))
+        self.paste(self.only("agent-without-lock"))
 
     def test_one_finding_for_a_wrapper_and_its_child(self):
         place = self.directory()
@@ -395,6 +444,7 @@ class Doctor(Case):
         two.acquire(place, conflict="join")
         finding = self.only("two-agents")
         self.assertEqual((finding["directory"], set(finding["pids"])), (place, {one.pid, two.pid}))
+        self.assertIn(str(two.pid), self.paste(finding))
         # Who says that it shares does so on purpose.
         for agent in (one, two):
             agent.release(place)
@@ -411,6 +461,9 @@ class Doctor(Case):
                          (lock, agent.pid, place, elsewhere))
         agent.chdir(place)
         self.assertEqual(self.doctor(), [])
+        agent.chdir(elsewhere)
+        self.paste(self.only("holder-outside"))
+        self.assertEqual((self.me.wait_released(lock, "forced").pid, self.doctor()), (agent.pid, []))
 
     def test_what_a_dead_holder_left(self):
         place = self.directory()
@@ -430,8 +483,24 @@ class Doctor(Case):
         # The next one has not started it either.
         self.holder(place)
         self.assertEqual(self.only("leftover-process")["pid"], left)
-        os.kill(left, 9)
+        self.paste(self.only("leftover-process"))
         until(lambda: not self.works(left), "its end")
+        self.assertEqual(self.doctor(place), [])
+
+    def test_what_somebody_has_there_on_purpose(self):
+        """A shell with an editor in it; and what began a session of its own and outlives who started it, as tmux does
+        and an editor's server, with a shell in it."""
+        place = self.directory()
+
+        def there():
+            return self.me.call("Occupants", place)[0]
+
+        self.launch("sh", "-c", "sleep 1000; :", cwd=place)
+        subprocess.run(["sh", "-c", "setsid sh -c 'sleep 1000; :' >/dev/null 2>&1 &"], cwd=place, check=True,
+                       stdin=subprocess.DEVNULL)
+        until(lambda: sorted(one["command"] for one in there()) == ["sh", "sh", "sleep", "sleep"], there)
+        for one in there():
+            self.addCleanup(os.kill, one["pid"], 9)
         self.assertEqual(self.doctor(place), [])
 
     @staticmethod
@@ -449,7 +518,8 @@ class Doctor(Case):
         second.start("--no-bus")
         finding = self.only("several-instances")
         self.assertEqual({one["pid"] for one in finding["instances"]}, {self.service.process.pid, second.process.pid})
-        second.stop()
+        self.paste(finding)
+        second.process.wait()
         self.assertEqual(self.doctor(), [])
 
     def test_a_broken_catalogue_file(self):
@@ -461,6 +531,12 @@ class Doctor(Case):
         finding = self.only("broken-catalogue-file")
         self.assertEqual(finding["file"], f"{folder}/mine.conf")
         self.assertIn("Comand", finding["problem"])
+        place = self.directory()
+        mine = self.launch(self.program("mine"), cwd=place)
+        self.assertEqual(self.me.check(place), (True, []))
+        self.paste(finding, EDITOR=self.script("editor", "#!/bin/sh\nsed -i s/Comand/Command/ \"$1\"\n"))
+        self.seen(place, mine.pid)
+        self.only("agent-without-lock")
 
     def test_a_state_file_that_was_set_aside(self):
         self.service.stop()
@@ -471,7 +547,10 @@ class Doctor(Case):
         if bad == []:  # the name was none of a lock's
             os.rename(f"{self.service.runtime}/locks/12", f"{self.service.runtime}/locks/12.bad")
             bad = ["12.bad"]
-        self.assertEqual(self.only("set-aside-file")["file"], f"{self.service.runtime}/locks/{bad[0]}")
+        finding = self.only("set-aside-file")
+        self.assertEqual(finding["file"], f"{self.service.runtime}/locks/{bad[0]}")
+        self.paste(finding)
+        self.assertEqual(self.doctor(), [])
 
     def test_a_git_work_tree(self):
         place = self.directory()
@@ -492,8 +571,7 @@ class Doctor(Case):
         for cwd in (place, tree):
             finding = self.only("worktree-lock", cwd)
             self.assertEqual((finding["directory"], finding["pid"]), (tree, dead.pid))
-        subprocess.run(["sh", "-c", finding["next"]], check=True, env=self.service.environment,
-                       stdin=subprocess.DEVNULL)
+        self.paste(finding)
         self.assertEqual(self.doctor(tree), [])
 
     def test_a_lock_that_is_kept_unknown(self):
@@ -512,6 +590,8 @@ class Doctor(Case):
         self.service.start()
         finding = self.only("lock-unknown")
         self.assertEqual((finding["id"], finding["directory"]), (lock, place))
+        self.paste(finding)
+        self.assertEqual((self.me.list(), self.doctor()), ([], []))
 
     def test_without_a_service(self):
         self.service.stop()

@@ -190,6 +190,30 @@ class Commands(harness.Case):
         self.assertEqual({frozenset(lock) for lock in json.loads(done.stdout)},
                          {frozenset(KEYS | {"agent", "session", "reason"}), frozenset(KEYS | {"expires-at"})})
 
+    def test_columns_by_the_keys_of_json(self):
+        place = self.directory()
+        self.holder(place, agent="A", session="S", reason="R")
+        self.me.acquire(self.directory("claimed"), manual=True, ttl=3600)
+        for command in (["list"], ["check", place], ["occupants", place]):
+            rows = json.loads(self.command_line(*command, "--json").stdout)
+            rows = rows["blockers"] if isinstance(rows, dict) else rows
+            for key in sorted(set().union(*rows)):
+                done = self.command_line(*command, "--output", key)
+                self.assertEqual((done.stderr, len(done.stdout.splitlines())), ("", len(rows) + 1), (command, key))
+        self.assertEqual(self.command_line("list", "--no-legend", "--output=pid,acquired-by,waiters", f"--directory={place}")
+                         .stdout.split(), [str(self.me.list(directory=place)[0][key])
+                                           for key in ("pid", "acquired-by", "waiters")])
+
+    def test_quietly_the_exit_status_alone_tells(self):
+        place = self.directory()
+        self.holder(place)
+        for command, status in ((["list", "-q"], 0), (["list", "-q", "--under=/nowhere"], 0), (["-q"], 0),
+                                (["occupants", "-q", place], 0), (["check", "-q", place], 75),
+                                (["list", "-q", "--kind=none"], 64)):
+            done = self.command_line(*command, environment={"AGENTCTL_LOCKS_ADDRESS": self.service.address(self.door)},
+                                     address=False)
+            self.assertEqual((done.stdout, done.returncode), ("", status), (command, done.stderr))
+
     def test_list_of_nothing(self):
         self.assertEqual(json.loads(self.command_line("list", "--json").stdout), [])
         self.assertEqual(self.command_line("list", "--no-legend").stdout, "")

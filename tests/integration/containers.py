@@ -292,7 +292,12 @@ class Unseen(machine.Case):
     def test_a_caller_that_has_become_a_set_group_id_program(self):
         """Its user could not use the program's group, and cannot through a connection made before."""
         place = self.directory("team", "root", 0o770, group="team")
-        program = f"{self.service.root}/work/set-group-id"
+        programs = self.directory("programs", "root", 0o755)
+        program = f"{programs}/set-group-id"
+        # The temporary folder may be mounted so that such programs are like any other (nosuid).
+        subprocess.run(["mount", "--bind", programs, programs], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", programs], check=True)
+        subprocess.run(["mount", "-o", "remount,bind,suid", programs], check=True)
         shutil.copy("/bin/sleep", program)
         os.chown(program, 0, machine.gid_of("team"))
         os.chmod(program, 0o2755)

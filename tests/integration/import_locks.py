@@ -35,7 +35,7 @@ class Import(harness.Case):
             {"directory": claimed, "type": "manual", "lockedBy": "ann", "reason": "release day", "lockedAt": at()},
         ]
         done = self.take(content)
-        self.assertIn("2 taken over, 0 over already, 0 left to you.", done.stdout)
+        self.assertIn("Taken over: 2. Over already: 0. Left to you: 0.", done.stdout)
         auto, manual = self.me.list()
         self.assertEqual((auto["kind"], auto["pid"], auto["session"], auto["follow-cwd"]),
                          ("process", agent.pid, "s1", True))

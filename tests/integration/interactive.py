@@ -1,58 +1,19 @@
 # SPDX-License-Identifier: MIT
 """What takes a person: polkit asks for a password only where the caller's message allows it, for as long as it takes,
 and meanwhile everybody else is served. polkit is a mock here (python-dbusmock), since there is nobody to type."""
-import os
-import pwd
-import subprocess
-
-import gi
-
-gi.require_version("Gio", "2.0")
-from gi.repository import GLib  # noqa: E402
-
 import harness
+import interactive_mock
 import machine
 from harness import options, until
 
-AUTHORITY = "org.freedesktop.PolicyKit1.Authority"
-# Says yes where it may ask a person, who takes until a file appears.
-ANSWER = """
-import os, time
-open({asked!r}, "a").write(repr(args) + "\\n")
-while args[3] == 1 and not os.path.exists({typed!r}):
-    time.sleep(0.01)
-ret = (args[3] == 1, args[3] == 0, {{}})
-"""
 
-
-class Interactive(machine.Case):
+class Interactive(interactive_mock.Mixin, machine.Case):
     def setUp(self):
         super().setUp()
-        self.asked, self.typed = f"{self.service.root}/work/asked", f"{self.service.root}/work/typed"
-        with open(self.asked, "w", encoding="utf-8"):
-            pass
-        os.chmod(self.asked, 0o666)
-        user = pwd.getpwnam("polkitd")
-        mock = subprocess.Popen(
-            ["/usr/bin/python3", "-m", "dbusmock", "--system", "org.freedesktop.PolicyKit1",
-             "/org/freedesktop/PolicyKit1/Authority", AUTHORITY], env=self.service.environment, cwd="/",
-            user=user.pw_uid, group=user.pw_gid, extra_groups=[], stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, preexec_fn=harness._die_with_parent)
-        self.addCleanup(mock.wait)
-        self.addCleanup(mock.kill)
-        until(lambda: self.service.owns_name("org.freedesktop.PolicyKit1"), "the mock")
-        self.me.connection.call_sync(
-            "org.freedesktop.PolicyKit1", "/org/freedesktop/PolicyKit1/Authority", "org.freedesktop.DBus.Mock",
-            "AddMethod", GLib.Variant("(sssss)", (
-                AUTHORITY, "CheckAuthorization", "(sa{sv})sa{ss}us", "(bba{ss})",
-                ANSWER.format(asked=self.asked, typed=self.typed))), None, 0, -1, None)
+        self.start_mock()
         self.place = self.directory(owner="alice", mode=0o777)
         self.alice, self.lock = self.holder(self.place, "alice")
         self.bob = self.agent(self.place, "bob")
-
-    def questions(self):
-        with open(self.asked, encoding="utf-8") as file:
-            return file.read().splitlines()
 
     def test_without_leave_nobody_is_asked(self):
         self.refused("NotPermitted", self.bob.release, id=self.lock, force=True)
@@ -71,28 +32,41 @@ class Interactive(machine.Case):
             carol.release(id=carol.acquire(other))
         self.assertFalse(asking.done())
         self.assertIsNotNone(self.me.lock(self.lock))
-        with open(self.typed, "w", encoding="utf-8"):
-            pass
+        self.type_password()
         self.assertEqual(asking.value(), (1,))
         self.me.wait_released(self.lock, "forced")
+
+    def test_what_was_allowed_in_the_end_was_not_refused(self):
+        asking = self.bob.begin_ask("Acquire", self.place, options(conflict="steal"))
+        until(self.questions, "the question")
+        self.type_password()
+        self.me.wait_signal("LockAcquired", asking.value()[0])
+        self.assertEqual(self.me.counters()["refused"], 0)
 
     def test_what_was_true_when_it_was_asked_need_not_be_when_it_is_answered(self):
         asking = self.bob.begin_ask("Release", "", options(id=self.lock, force=True))
         until(self.questions, "the question")
         self.alice.release(self.place)
-        with open(self.typed, "w", encoding="utf-8"):
-            pass
+        self.type_password()
         self.refused("NotFound", asking.value)
 
     def test_who_hangs_up_gets_nothing(self):
         self.bob.begin_ask("Release", "", options(id=self.lock, force=True))
         until(self.questions, "the question")
         self.bob.die()
-        with open(self.typed, "w", encoding="utf-8"):
-            pass
+        self.type_password()
         # The next one is asked after the first was answered: the mock does one thing at a time.
         self.refused("NotPermitted", self.agent(self.place, "carol").release, id=self.lock, force=True)
         self.assertEqual(self.me.lock(self.lock)["pid"], self.alice.pid)
+
+    def test_a_stop_does_not_wait_for_the_answer(self):
+        asking = self.bob.begin_ask("Release", "", options(id=self.lock, force=True))
+        until(self.questions, "the question")
+        self.service.stop()
+        self.assertIn("stopping", self.refused("Unavailable", asking.value).message)
+        self.service.start()
+        self.me = self.client()
+        self.assertIsNotNone(self.me.lock(self.lock))
 
     def test_a_question_about_a_directory_is_never_asked(self):
         """No authority stands in for permission on a directory."""
@@ -112,8 +86,7 @@ class Interactive(machine.Case):
         pending = [self.bob.begin_ask("Release", "", options(id=self.lock, force=True)) for _ in range(60)]
         until(lambda: sum(each.done() for each in pending) >= 60 - 32, "the refusals")
         self.assertEqual(sum(each.done() for each in pending), 60 - 32)
-        with open(self.typed, "w", encoding="utf-8"):
-            pass
+        self.type_password()
         until(lambda: all(each.done() for each in pending), "the answers")
         self.assertIsNone(self.me.lock(self.lock))
 

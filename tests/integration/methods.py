@@ -4,7 +4,7 @@ import os
 import time
 
 import harness
-from harness import both_doors
+from harness import both_doors, options, until
 
 KEYS = {
     "id": int, "directory": str, "kind": str, "pid": int, "uid": int, "command": str, "shared": bool,
@@ -354,6 +354,108 @@ class Told(harness.Case):
         agent.release(place)
         counters = self.me.counters()
         self.assertEqual((counters["acquired"], counters["refused"], counters["released-released"]), (1, 1, 1))
+
+    def test_every_acquire_that_ended_in_an_error_is_counted(self):
+        """Wherever it ended on its way; and nothing else is."""
+        place = self.directory()
+        holder, lock = self.holder(place)
+        other = self.agent(place)
+        outside = self.agent("/")
+        waiting = other.begin_acquire(place, conflict="wait", ticket="t")
+        until(lambda: self.me.get("WaiterCount") == 1, "the waiter")
+        other.call("Cancel", "t")
+        self.refused("Cancelled", waiting.value)
+        for name, call in (("InvalidOption", lambda: outside.acquire(place, manual=True, pid=holder.pid)),
+                           ("InvalidDirectory", lambda: outside.acquire("relative")),
+                           ("InvalidDirectory", lambda: outside.acquire(f"{place}/missing")),
+                           ("NoSuchProcess", lambda: outside.acquire(place, pid=2**22 + 1)),
+                           ("NotInDirectory", lambda: outside.acquire(place)),
+                           ("Held", lambda: other.acquire(place)),
+                           ("TimedOut", lambda: other.acquire(place, conflict="wait", timeout=1))):
+            before = self.me.counters()["refused"]
+            self.refused(name, call)
+            self.assertEqual(self.me.counters()["refused"], before + 1, name)
+        self.assertEqual(self.me.counters()["refused"], 8)
+        self.refused("HolderAlive", other.release, id=lock)
+        self.refused("NotFound", other.call, "Transfer", 999, options(pid=other.pid))
+        self.refused("HolderAlive", other.call, "Transfer", lock, options(pid=other.pid))
+        self.refused("NotInDirectory", holder.call, "Transfer", lock, options(pid=outside.pid))
+        self.refused("InvalidDirectory", other.call, "Check", "relative")
+        self.assertEqual(self.me.counters()["refused"], 8)
+
+
+@both_doors
+class Changes(harness.Case):
+    """LockChanged has the keys that have another value, and no others: whoever applies it has what List says."""
+
+    def follow(self, lock):
+        listed = self.me.lock(lock)
+        self.me.drain()
+        listed = self.me.lock(lock)
+        self.me.drain()
+        seen = dict(self.me.wait_signal("LockAcquired", lock).lock)
+        told = [s.changed for s in self.me.signals if s.id == lock and s.name == "LockChanged"]
+        for changed in told:
+            self.assertNotEqual(changed, {})
+            for key, value in changed.items():
+                self.assertNotEqual(seen.get(key), value, changed)
+                seen[key] = value
+                if value == {"expires-at": 0, "directory-bytes": []}.get(key):
+                    del seen[key]
+        self.assertEqual(seen, listed, told)
+        return [set(changed) for changed in told]
+
+    def test_the_same_again_changes_nothing(self):
+        place = self.directory()
+        agent, lock = self.holder(place, reason="first")
+        self.assertEqual(agent.acquire(place, reason="first"), lock)
+        self.assertEqual(self.follow(lock), [])
+
+    def test_one_text(self):
+        place = self.directory()
+        agent, lock = self.holder(place, agent="a", session="s", reason="first")
+        agent.acquire(place, agent="a", reason="second")
+        self.assertEqual(self.follow(lock), [{"reason"}])
+
+    def test_modes(self):
+        place = self.directory()
+        agent, lock = self.holder(place)
+        agent.acquire(place, subtree=True)
+        agent.acquire(place, subtree=True, shared=True, follow_cwd=False)
+        self.assertEqual(self.follow(lock), [{"subtree"}, {"shared", "follow-cwd", "cwd"}])
+
+    def test_a_transfer(self):
+        place = self.directory()
+        agent, lock = self.holder(place)
+        agent.call("Transfer", lock, options(pid=self.agent(place).pid))
+        self.assertEqual(self.follow(lock), [{"pid"}])
+
+    def test_a_claim_that_is_handed_over_does_not_expire_any_more(self):
+        place = self.directory()
+        lock = self.me.acquire(place, manual=True, ttl=1000)
+        self.me.call("Transfer", lock, options(pid=self.agent(place).pid))
+        self.assertEqual(self.follow(lock), [{"kind", "pid", "command", "expires-at", "follow-cwd", "cwd"}])
+        self.assertNotIn("expires-at", self.me.lock(lock))
+
+    def test_another_program(self):
+        place = self.directory()
+        agent, lock = self.holder(place)
+        agent.order("exec", "sleep 1000")
+        until(lambda: self.me.lock(lock)["command"] == "sleep", "the program's name")
+        self.assertEqual(self.follow(lock), [{"command"}])
+
+    def test_another_name(self):
+        """UTF-8, none, and UTF-8 again."""
+        place = self.directory()
+        _, lock = self.holder(place)
+        names = (place + "-moved", os.fsencode(place) + b"-\xff", place)
+        for name in names:
+            os.rename(place, name)
+            place = name
+            until(lambda: self.me.lock(lock).get("directory-bytes", []) == list(os.fsencode(name))
+                  if isinstance(name, bytes) else self.me.lock(lock)["directory"] == name, "its new name")
+        self.assertEqual(self.follow(lock), [{"directory"}, {"directory", "directory-bytes"},
+                                             {"directory", "directory-bytes"}])
 
 
 if __name__ == "__main__":

@@ -461,6 +461,8 @@ class Texts(machine.Case):
             for signal in self.me.signals:
                 self.assertNotIn("secret", repr(signal.args))
                 self.assertNotIn("another", repr(signal.args))
+            # Nor that there is something which is not for all ears.
+            self.assertEqual([s for s in self.me.signals if s.name == "LockChanged"], [])
 
     def test_where_others_work_is_not_told_beyond_what_was_asked(self):
         deep = self.directory("project/deep/er", "alice")

@@ -122,7 +122,7 @@ class Recipes(Case):
 
     def test_every_block_is_tried(self):
         self.assertEqual(set(self.tried), {".claude/settings.json", "codex.sh", ".opencode/plugins/agentctl-locks.js",
-                                           "install-codex-starter.sh", "launch.sh", "see.sh"})
+                                           "opencode.sh", "install-codex-starter.sh", "launch.sh", "see.sh"})
 
     def two_that_ask_before_each_tool(self, *argv, agent, tool):
         """The first has the directory; the second is kept from running tools until the first has ended."""
@@ -158,6 +158,21 @@ class Recipes(Case):
         self.write(place, ".opencode/package.json", '{"type": "module"}')  # node asks for it, OpenCode's bun does not
         program = self.script("lib/node_modules/opencode-ai/bin/opencode", OPENCODE)
         self.two_that_ask_before_each_tool("node", program, agent="opencode", tool="edit")
+
+    def test_opencode_2(self):
+        place = self.directory()
+        self.program("bin/opencode")
+        shell = self.converse("bash", "-c", self.tried["opencode.sh"] + "opencode run 'a task'; :", cwd=place)
+        lock = self.me.wait_signal("LockAcquired")
+        self.assertEqual((lock.directory, lock.lock["agent"]), (place, "opencode"))
+        self.assertEqual(self.child_of(shell.pid, "opencode"), lock.pid)
+        with open(f"/proc/{lock.pid}/cmdline", encoding="utf-8") as file:
+            self.assertEqual(file.read().split("\0")[:-1], ["opencode", "--standalone", "run", "a task"])
+        done = self.shell(self.tried["opencode.sh"] + "opencode", place)
+        self.assertEqual(done.returncode, 75)
+        self.assertIn(f"pid {lock.pid}", done.stderr)
+        os.kill(lock.pid, 9)
+        self.me.wait_released(lock.id, "exited")
 
     def codex(self):
         """On the PATH, as npm links it."""

@@ -17,21 +17,30 @@ class Mount:
     def __init__(self, case, path):
         self.path = path
         self.process = subprocess.Popen(
-            [os.path.join(harness.BUILD, "tests", "integration", "test-slow-mount"), path], stdin=subprocess.PIPE,
+            [os.path.join(harness.BUILD, "tests", "faults", "test-slow-mount"), path], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, preexec_fn=harness._die_with_parent)
         case.addCleanup(self.end)
         case.assertEqual(self.process.stdout.readline(), b"mounted\n")
 
-    def order(self, word):
-        self.process.stdin.write(word + b"\n")
+    def order(self, words):
+        self.process.stdin.write(words.encode() + b"\n")
         self.process.stdin.flush()
-        assert self.process.stdout.readline() == word + b"\n"
+        return self.process.stdout.readline().decode().split()
 
-    def stall(self):
-        self.order(b"stall")
+    def stall(self, answer=0, operations=()):
+        """It sleeps after so many more requests (of these operations)."""
+        assert self.order(f"sleep {answer} {' '.join(operations)}") == ["sleep"]
+
+    def asleep(self):
+        """The operations that wait for an answer."""
+        return self.order("asleep")
+
+    def asked(self):
+        """The operations that were asked for since this was called last."""
+        return self.order("asked")
 
     def go_on(self):
-        self.order(b"go")
+        assert self.order("wake") == ["wake"]
 
     def end(self):
         """Whoever waits for it gets an error."""
@@ -173,7 +182,7 @@ class OneCall(Case):
         self.addCleanup(first.wait)
         self.addCleanup(self.mount.end)
         first.terminate()
-        self.assertRaises(harness.Refused, stuck.value)
+        self.assertIn("stopping", self.refused("Unavailable", stuck.value).message)
         until(lambda: self.is_zombie(first.pid), "the end of all of it but the thread that hangs")
         self.service.start()
         self.me = self.client()
@@ -184,6 +193,181 @@ class OneCall(Case):
         self.mount.end()
         until(lambda: first.poll() is not None, "the end of the first one")
         self.assertEqual(first.returncode, 0)
+
+
+class EachStep(Case):
+    """The server falls asleep at each of the questions that a call puts to it, one after the other."""
+
+    # Rounds put none meanwhile.
+    config = {"DetectAgents": "true", "CwdCheckSec": 3600}
+
+    def new_mount(self):
+        self.number = getattr(self, "number", 0) + 1
+        mount = Mount(self, self.directory(f"mount-{self.number}"))
+        mount.project = f"{mount.path}/project"
+        mount.agent = self.agent("/")
+        return mount
+
+    # Each prepares a mount and returns what begins the call.
+
+    def claim(self, mount):
+        return lambda: mount.agent.begin_acquire(mount.project, manual=True)
+
+    def claim_below(self, mount):
+        return lambda: mount.agent.begin_acquire(f"{mount.project}/src", manual=True, subtree=True, shared=True)
+
+    def acquire(self, mount):
+        mount.agent.chdir(mount.project)
+        return lambda: mount.agent.begin_acquire(mount.project)
+
+    def acquire_by_descriptor(self, mount):
+        mount.agent.chdir(mount.project)
+        directory = mount.agent.open("directory", mount.project)
+        return lambda: mount.agent.begin_call("Acquire", "", {"directory-fd": harness.GLib.Variant("h", directory)})
+
+    def transfer(self, mount):
+        giver = self.agent("/")
+        lock = giver.acquire(mount.project, manual=True)
+        mount.agent.chdir(mount.project)
+        mount.expected = [lock]
+        return lambda: giver.begin_call("Transfer", lock, harness.options(pid=mount.agent.pid))
+
+    def release(self, mount):
+        mount.expected = [mount.agent.acquire(mount.project, manual=True)]
+        return lambda: mount.agent.begin_call("Release", mount.project, {})
+
+    def steps_of(self, prepare):
+        """The questions of the call, in order, of a server that answers."""
+        mount = self.new_mount()
+        begin = prepare(mount)
+        mount.asked()
+        begin().value()
+        steps = mount.asked()
+        mount.end()
+        self.me.wait_signal("LockAcquired")
+        self.start_over()
+        return steps
+
+    def start_over(self):
+        for lock in self.me.list():
+            self.me.release(id=lock["id"], force=True)
+        self.assertEqual(self.me.list(), [])
+
+    def every_step(self, prepare, *must):
+        steps = self.steps_of(prepare)
+        print(f"# {prepare.__name__}: {' '.join(steps)}", flush=True)
+        for operation in must:
+            self.assertIn(operation, steps)
+        self.woken_in_time(prepare, steps)
+        self.never_woken(prepare, steps)
+
+    def sleeping(self, prepare, step):
+        mount = self.new_mount()
+        mount.expected = []
+        begin = prepare(mount)
+        held = self.me.list()
+        mount.stall(step)
+        call = begin()
+        until(mount.asleep, f"question {step}")
+        self.assertFalse(call.done())
+        self.assertEqual([lock["id"] for lock in self.me.list()], [lock["id"] for lock in held])
+        return mount, call
+
+    def woken_in_time(self, prepare, steps):
+        for step, operation in enumerate(steps):
+            with self.subTest(f"{prepare.__name__} sleeps at {step}: {operation}"):
+                mount, call = self.sleeping(prepare, step)
+                self.assertEqual(mount.asleep(), [operation])
+                agent, lock = self.holder(self.directory("quick"))
+                agent.die()
+                self.me.wait_released(lock, "exited")
+                self.assertFalse(call.done())
+                mount.go_on()
+                call.value()
+                mount.end()
+                self.start_over()
+
+    def never_woken(self, prepare, steps):
+        """All at once, since each takes its time to end."""
+        stuck = [self.sleeping(prepare, step) for step in range(len(steps))]
+        self.everything_works()
+        for (mount, call), operation in zip(stuck, steps):
+            with self.subTest(f"{prepare.__name__} ends at {operation}"):
+                error = self.refused("Unavailable", call.value)
+                self.assertIn("does not respond", error.message)
+        expected = [lock for mount, _ in stuck for lock in mount.expected]
+        self.assertEqual([lock["id"] for lock in self.me.list()], expected)
+        for mount, _ in stuck:
+            mount.go_on()
+        for mount, _ in stuck:
+            self.assertEqual(self.me.check(mount.project)[0], not mount.expected)
+            mount.end()
+        self.start_over()
+
+    def test_claim(self):
+        self.every_step(self.claim, "lookup", "access")
+
+    def test_claim_below(self):
+        self.every_step(self.claim_below, "lookup", "access")
+
+    def test_acquire(self):
+        self.every_step(self.acquire, "lookup", "access")
+
+    def test_acquire_by_descriptor(self):
+        self.every_step(self.acquire_by_descriptor, "access")
+
+    def test_transfer(self):
+        self.every_step(self.transfer)
+
+    def test_release(self):
+        self.every_step(self.release, "lookup")
+
+    def test_release_by_id_asks_nothing(self):
+        mount = self.new_mount()
+        lock = mount.agent.acquire(mount.project, manual=True)
+        mount.stall()
+        self.assertEqual(mount.agent.release(id=lock), 1)
+        self.me.wait_released(lock, "released")
+        self.assertEqual(mount.asleep(), [])
+
+
+class Stop(harness.Case):
+    """A stop leaves no call without an answer, through either door, wherever the call is."""
+
+    config = {"DetectAgents": "true"}
+
+    def setUp(self):
+        super().setUp()
+        self.mount = Mount(self, self.directory("slow"))
+        self.slow = f"{self.mount.path}/project"
+
+    def test_calls_everywhere(self):
+        agents = {door: [self.agent("/", door=door) for _ in range(7)] for door in ("bus", "direct")}
+        place = self.directory("quick")
+        held = self.holder(place)[1]
+        heir = self.agent(self.slow)
+        self.mount.stall()
+        # Two of one user's run in threads and hang, the others wait for a thread.
+        calls = []
+        for some in agents.values():
+            calls += [some[0].begin_acquire(self.slow, manual=True), some[1].begin_call("Check", self.slow),
+                      some[2].begin_call("Occupants", self.slow),
+                      some[3].begin_call("Release", self.slow, harness.options()),
+                      some[4].begin_acquire(self.slow, pid=heir.pid),
+                      some[5].begin_acquire(place, manual=True, conflict="wait"),
+                      some[6].begin_acquire(place, manual=True, conflict="wait", timeout=3_600_000)]
+        until(lambda: self.me.get("WaiterCount") == 4, "the waiters")
+        first, self.service.process = self.service.process, None
+        self.addCleanup(first.wait)
+        self.addCleanup(self.mount.end)
+        first.terminate()
+        for call in calls:
+            self.assertIn("stopping", self.refused("Unavailable", call.value).message)
+        self.mount.end()
+        until(lambda: first.poll() is not None, "its end")
+        self.assertEqual(first.returncode, 0, self.service.log())
+        self.service.start()
+        self.assertEqual([lock["id"] for lock in self.client().list()], [held])
 
 
 class Holders(Case):
@@ -311,6 +495,33 @@ class Users(Case):
             self.assertRaises(harness.Refused, call.value)
         self.assertEqual([held["id"] for held in self.me.list()], [lock])
         self.mount.go_on()
+
+    def test_a_transfer_is_judged_when_it_is_made(self):
+        """Whose lock it was when the filesystem was asked need not be whose it is when it has answered."""
+        place = f"{self.slow}/place"
+        giver, heir = self.agent(place, uid=OTHERS), self.agent(f"{place}/below", uid=OTHERS)
+        lock = giver.acquire(place, follow_cwd=False)
+        self.mount.stall()
+        given = giver.begin_call("Transfer", lock, harness.options(pid=heir.pid, follow_cwd=True))
+        self.everything_works(given)
+        stranger = self.agent("/", uid=OTHERS - 1)
+        self.me.call("Transfer", lock, harness.options(pid=stranger.pid, force=True, follow_cwd=False))
+        self.assertFalse(given.done())
+        self.mount.go_on()
+        self.refused("NotPermitted", given.value)
+        self.assertEqual((self.me.lock(lock)["pid"], self.me.lock(lock)["uid"]), (stranger.pid, OTHERS - 1))
+
+    def test_a_transfer_of_what_was_released_meanwhile(self):
+        place = f"{self.slow}/place"
+        giver, heir = self.agent(place, uid=OTHERS), self.agent(f"{place}/below", uid=OTHERS)
+        lock = giver.acquire(place, follow_cwd=False)
+        self.mount.stall()
+        given = giver.begin_call("Transfer", lock, harness.options(pid=heir.pid, follow_cwd=True))
+        self.everything_works(given)
+        self.assertEqual(self.me.release(id=lock, force=True), 1)
+        self.mount.go_on()
+        self.refused("NotFound", given.value)
+        self.assertEqual(self.me.list(), [])
 
 
 if __name__ == "__main__":

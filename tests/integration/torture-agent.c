@@ -309,5 +309,6 @@ main (int argc, char **argv)
   self.n_directories = argc - 5;
   while (!is_over ())
     live (&self);
+  g_rand_free (self.chance);
   return 0;
 }

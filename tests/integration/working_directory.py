@@ -4,7 +4,7 @@ import os
 import shutil
 
 import harness
-from harness import both_doors
+from harness import both_doors, until
 
 
 @both_doors
@@ -146,6 +146,61 @@ class Removed(harness.Case):
         _, lock = self.holder(place)
         shutil.rmtree(os.path.dirname(place))
         self.me.wait_released(lock, "removed")
+
+
+@both_doors
+class Leaderless(harness.Case):
+    """Its first thread has ended and others go on: /proc/PID/cwd, root and ns/mnt tell nothing any more."""
+
+    def leaderless(self, cwd):
+        agent = self.agent(cwd, arguments=["--leaderless"])
+        until(lambda: agent.state() == "Z", "the end of its first thread")
+        self.assertRaises(FileNotFoundError, os.readlink, f"/proc/{agent.pid}/cwd")
+        return agent
+
+    def test_it_locks_for_itself(self):
+        place = self.directory()
+        agent = self.leaderless(place)
+        lock = agent.acquire(place)
+        self.assertEqual((self.me.lock(lock)["pid"], self.me.lock(lock)["cwd"]), (agent.pid, "inside"))
+        self.rounds_pass()
+        self.assertEqual(self.me.lock(lock)["cwd"], "inside")
+        agent.chdir("/")
+        self.me.wait_released(lock, "left")
+        self.refused("NotInDirectory", agent.acquire, place)
+
+    def test_it_is_locked_for(self):
+        place, below = self.directory(), self.directory("project/below")
+        agent = self.leaderless(below)
+        lock = self.me.acquire(place, pid=agent.pid)
+        agent.chdir("/")
+        self.me.wait_signal("LockChanged", lock, lambda s: s.changed.get("cwd") == "outside")
+        agent.chdir(place)
+        self.me.wait_signal("LockChanged", lock, lambda s: s.changed.get("cwd") == "inside")
+        agent.kill()
+        self.me.wait_released(lock, "exited")
+
+    def test_its_directory_is_removed(self):
+        place = self.directory()
+        agent = self.leaderless(place)
+        lock = agent.acquire(place)
+        shutil.rmtree(place)
+        self.me.wait_released(lock, "removed")
+
+    def test_it_is_an_occupant(self):
+        place, below = self.directory(), self.directory("project/below")
+        agent = self.leaderless(below)
+        lock = agent.acquire(below)
+        for directory in (place, below):
+            found = self.me.call("Occupants", directory)[0]
+            self.assertEqual([(each["pid"], each["cwd"], each["lock"]) for each in found], [(agent.pid, below, lock)])
+
+    def test_a_zombie_is_none(self):
+        place = self.directory()
+        agent = self.leaderless(place)
+        agent.kill()
+        until(lambda: self.me.call("Occupants", place)[0] == [], "its end")
+        self.refused("NoSuchProcess", self.me.acquire, place, pid=agent.pid)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,12 @@ test   python:docutils             python3-docutils        python3-docutils     
 test   command:bash                bash                    bash                    bash
 test   command:zsh                 zsh                     zsh                     zsh
 test   command:fish                fish                    fish                    fish
+test   command:xgettext            gettext                 gettext                 gettext
+test   file:/usr/share/i18n/locales/tr_TR locales          glibc-locale-source     glibc
+test   command:localedef           libc-bin                glibc-common            glibc
 test   python:gi                   python3-gi              python3-gobject-base    python-gobject
+test   module:fuse3                libfuse3-dev            fuse3-devel             fuse3
+test   command:fusermount3         fuse3                   fuse3                   fuse3
 test   command:setpriv             util-linux              util-linux              util-linux
 test   command:setfacl             acl                     acl                     acl
 test   command:useradd             passwd                  shadow-utils            shadow

@@ -53,24 +53,29 @@ write_file (const char *folder, const char *name, const char *contents)
   g_assert_no_error (error);
 }
 
+typedef enum
+{
+  AGENT,
+  EXCLUDED,
+  SPARE
+} Kind;
+
 /* Shapes of command lines, and what they are. */
 typedef struct
 {
   const char *agent; /* NULL: unknown */
-  gboolean excluded;
+  Kind kind;
   const char *comm;
   const char *exe;
   const char *argv[8];
 } Shape;
 
-#define VERSION  "/home/ann/.local/share/claude/versions/2.1.201"
-#define MODULES  "/usr/lib/node_modules/"
-#define NODE     "/usr/bin/node"
-#define NODE_24  "MainThread", NODE
-#define PYTHON   "/usr/bin/python3.12"
-#define CURSOR   "/home/ann/.local/share/cursor-agent/versions/2026.01.28-fd13201/"
-#define AGENT    FALSE
-#define EXCLUDED TRUE
+#define VERSION "/home/ann/.local/share/claude/versions/2.1.201"
+#define MODULES "/usr/lib/node_modules/"
+#define NODE    "/usr/bin/node"
+#define NODE_24 "MainThread", NODE
+#define PYTHON  "/usr/bin/python3.12"
+#define CURSOR  "/home/ann/.local/share/cursor-agent/versions/2026.01.28-fd13201/"
 
 static const Shape shapes[] = {
   { "claude", AGENT, "claude", VERSION, { "claude" } },
@@ -83,11 +88,28 @@ static const Shape shapes[] = {
   { "claude", AGENT, "claude", MODULES "@anthropic-ai/claude-code/bin/claude.exe", { "claude" } },
   { "claude", AGENT, "claude", "/opt/x", { "claude", "--", "--bg-spare" } },
   { "claude", EXCLUDED, "claude", VERSION, { "claude", "daemon", "run", "--origin", "transient" } },
-  { "claude", EXCLUDED, "2.1.201", VERSION, { VERSION, "--bg-spare", "/tmp/cc-daemon-1/x.claim.sock" } },
+  { "claude", SPARE, "2.1.201", VERSION, { VERSION, "--bg-spare", "/tmp/cc-daemon-1/x.claim.sock" } },
+  { "claude",
+    SPARE,
+    "2.1.330",
+    VERSION,
+    { "claude bg-spare", "--bg-spare", "/tmp/cc-daemon-1/x.claim.sock" } },
+  { "claude",
+    EXCLUDED,
+    "2.1.330",
+    VERSION,
+    { "claude bg-pty-host", "--bg-pty-host", "s", "200", "50", "--", "claude", "--bg-spare" } },
+  { "claude", EXCLUDED, "2.1.330", VERSION, { VERSION, "--daemon-worker", "scheduled" } },
   { "claude", EXCLUDED, "2.1.201", VERSION, { VERSION, "--bg-pty-host", "s", "80", "24", "--", "claude" } },
   { "claude", EXCLUDED, "claude", VERSION, { "claude", "mcp", "serve" } },
   { "claude", EXCLUDED, NODE_24, { "node", MODULES "@anthropic-ai/claude-code/cli.js", "mcp", "serve" } },
+  { "claude", AGENT, NODE_24, { "node", "/srv/node_modules/@anthropic-ai/claude-agent-sdk/cli.js", "-p" } },
   { "codex", AGENT, "codex", "/usr/local/bin/codex", { "codex", "exec", "do it" } },
+  { "codex",
+    EXCLUDED,
+    "codex",
+    "/home/ann/.codex/packages/app-server-daemon/releases/0.169.0-x86_64-unknown-linux-musl/bin/codex",
+    { "codex", "app-server", "daemon", "pid-update-loop" } },
   { "codex", AGENT, "node", NODE, { "node", "/usr/bin/codex", "--yolo" } },
   { "codex", AGENT, ".codex-wrapped", "/nix/store/x/bin/.codex-wrapped", { "/run/current/bin/codex" } },
   { "codex", EXCLUDED, "codex", "/opt/codex", { "codex", "app-server", "--listen", "x" } },
@@ -101,6 +123,7 @@ static const Shape shapes[] = {
     { MODULES "opencode-ai/bin/.opencode" } },
   { "opencode", AGENT, NODE_24, { "node", "/usr/local/bin/opencode" } },
   { "opencode", EXCLUDED, "opencode", "/opt/opencode", { "opencode", "serve", "--port", "4096" } },
+  { "opencode", AGENT, "opencode2", "/home/ann/.opencode/bin/opencode2", { "opencode2", "--standalone" } },
   { "gemini", AGENT, NODE_24, { "node", "/usr/bin/gemini", "-p", "x" } },
   { "gemini",
     AGENT,
@@ -116,6 +139,13 @@ static const Shape shapes[] = {
   { "cursor-agent", AGENT, "node", CURSOR "node", { "/home/ann/.local/bin/agent", CURSOR "index.js" } },
   { "cursor-agent", AGENT, "node", NODE, { "node", "--use-system-ca", CURSOR "index.js" } },
   { "cursor-agent", EXCLUDED, "node", CURSOR "node", { CURSOR "node", CURSOR "index.js", "worker-server" } },
+  { "amp", AGENT, "amp", MODULES "@ampcode/cli/bin/amp.exe", { "amp", "--no-tui" } },
+  { "amp", EXCLUDED, "amp", MODULES "@ampcode/cli/bin/amp.exe", { "amp", "net", "exit-node" } },
+  { "cursor-agent",
+    AGENT,
+    "node",
+    "/opt/cask/node",
+    { "/opt/bin/cursor-agent", "--use-system-ca", "/opt/cask/index.js" } },
   { "copilot", AGENT, NODE_24, { "node", "/usr/local/bin/copilot" } },
   { "copilot", AGENT, "MainThread", MODULES "@github/copilot-linux-x64/copilot", { "x/copilot", "-p" } },
   { "copilot", EXCLUDED, "copilot", "/opt/copilot", { "copilot", "--headless", "--stdio" } },
@@ -123,7 +153,10 @@ static const Shape shapes[] = {
   { "qwen", AGENT, NODE_24, { "node", "/usr/local/bin/qwen" } },
   { "pi", AGENT, "pi", NODE, { "pi" } },
   { "pi", AGENT, NODE_24, { "node", MODULES "@mariozechner/pi-coding-agent/dist/cli.js" } },
+  { "pi", AGENT, "pi-rpc", NODE, { "pi-rpc" } },
+  { "pi", AGENT, NODE_24, { "node", MODULES "@earendil-works/pi-coding-agent/dist/bundle/rpc-entry.js" } },
   { NULL, AGENT, "pi", "/usr/games/pi", { "pi", "1000" } },
+  { "openclaw", EXCLUDED, "node", NODE, { "node", "/usr/bin/openclaw", "mcp", "serve" } },
   { "openclaw", AGENT, "openclaw-tui", NODE, { "openclaw-tui" } },
   { "openclaw", AGENT, "openclaw-agent", NODE, { "openclaw-agent" } },
   { "openclaw", AGENT, "node", NODE, { "node", MODULES "openclaw/dist/entry.js", "tui" } },
@@ -159,11 +192,13 @@ test_shapes (void)
       g_test_message ("shape %zu: %s, %s", i, one->comm, one->argv[0]);
       g_assert_cmpint (agl_agent_catalog_match (catalog, &line, &match), ==, one->agent != NULL);
       g_assert_cmpstr (match.agent, ==, one->agent);
-      g_assert_cmpint (match.excluded, ==, one->excluded);
+      g_assert_cmpint (match.excluded, ==, one->kind != AGENT);
+      g_assert_cmpint (match.is_spare, ==, one->kind == SPARE);
       if (one->agent == NULL)
         continue;
       g_assert_true (g_str_has_suffix (match.file, file));
-      g_assert_cmpint (g_str_has_prefix (match.rule, "ExcludeArguments="), ==, one->excluded);
+      g_assert_cmpint (g_str_has_prefix (match.rule, "ExcludeArguments="), ==, one->kind == EXCLUDED);
+      g_assert_cmpint (g_str_has_prefix (match.rule, "SpareArguments="), ==, one->kind == SPARE);
     }
 }
 
@@ -265,7 +300,7 @@ static const Contents files[] = {
   { "# c\n[Agent]\nName=Ä\nTitle=x;\nExecutable=*/x;\nScript=x;\nModule=x;\nExcludeArguments=a b;c;\n",
     NULL },
   { "[Agent]\n", "it names no program" },
-  { "[Agent]\nName=x\nExcludeArguments=x;\n", "it names no program" },
+  { "[Agent]\nName=x\nExcludeArguments=x;\nSpareArguments=y;\n", "it names no program" },
   { "Command=x;\n", "start with a group" },
   { "[Agent]\nnonsense\n", "nonsense" },
   { "[Agent]\nCommand=x;\nComand=y;\n", "line 3: Comand: unknown key" },
@@ -276,6 +311,7 @@ static const Contents files[] = {
   { "[Agent]\nExecutable=*;\n", "line 2: Executable: a pattern that every path fits" },
   { "[Agent]\nScript=*/?*;\n", "line 2: Script: a pattern that every path fits" },
   { "[Agent]\nCommand=x;\nExcludeArguments=a  b;\n", "line 3: ExcludeArguments: words" },
+  { "[Agent]\nCommand=x;\nSpareArguments=a  b;\n", "line 3: SpareArguments: words" },
   { "[Agent]\nCommand=x;\nName=\n", "line 3: Name: empty or too long" },
   { "[Agent]\nCommand=\xff;\n", "Command" },
   { "\xff\xfe", "" },

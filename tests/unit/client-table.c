@@ -14,6 +14,11 @@ test_width (void)
   g_assert_cmpuint (agl_text_width ("größe"), ==, 5);
   g_assert_cmpuint (agl_text_width ("日本語"), ==, 6);
   g_assert_cmpuint (agl_text_width ("e\xcc\x81"), ==, 1); /* e with a combining accent */
+  g_assert_cmpuint (agl_text_width ("ｶﾅ"), ==, 2);        /* half-width */
+  g_assert_cmpuint (agl_text_width ("Ａ！"), ==, 4);      /* full-width */
+  g_assert_cmpuint (agl_text_width ("한국어"), ==, 6);
+  g_assert_cmpuint (agl_text_width ("😀"), ==, 2);
+  g_assert_cmpuint (agl_text_width ("a\u200bb\u200d"), ==, 2); /* nothing at all, and a joiner */
 }
 
 static void
@@ -38,6 +43,36 @@ test_cut (void)
     { "e\xcc\x81"
       "ab",
       2, AGL_CUT_END, "e\xcc\x81…" },
+    { "abe\xcc\x81", 2, AGL_CUT_START, "…e\xcc\x81" },
+    /* and goes with it */
+    { "e\xcc\x81"
+      "ab",
+      3, AGL_CUT_START,
+      "e\xcc\x81"
+      "ab" },
+    { "xe\xcc\x81"
+      "ab",
+      3, AGL_CUT_START, "…ab" },
+    { "ab\xcc\x81\xcc\xa3"
+      "cd",
+      2, AGL_CUT_END, "a…" },
+    /* a flag is two letters, of which neither says anything alone */
+    { "🇯🇵🇩🇪", 2, AGL_CUT_END, "…" },
+    { "🇯🇵🇩🇪", 3, AGL_CUT_END, "🇯🇵…" },
+    { "a🇩🇪", 2, AGL_CUT_START, "…" },
+    { "a🇩🇪", 3, AGL_CUT_START, "a🇩🇪" },
+    { "ab🇩🇪", 3, AGL_CUT_START, "…🇩🇪" },
+    /* a family, held together by zero width joiners, and a skin tone */
+    { "👨\u200d👩\u200d👧xyz", 7, AGL_CUT_END, "👨\u200d👩\u200d👧…" },
+    { "👨\u200d👩\u200d👧xyz", 6, AGL_CUT_END, "…" },
+    { "xyz👨\u200d👩\u200d👧", 6, AGL_CUT_START, "…" },
+    { "xyz👨\u200d👩\u200d👧", 7, AGL_CUT_START, "…👨\u200d👩\u200d👧" },
+    { "👋🏽xyz", 5, AGL_CUT_END, "👋🏽…" },
+    { "👋🏽xyz", 4, AGL_CUT_END, "…" },
+    /* a vowel sign that takes a cell of its own */
+    { "काxyz", 3, AGL_CUT_END, "का…" },
+    { "काxyz", 2, AGL_CUT_END, "…" },
+    { "日本/プロジェクト", 9, AGL_CUT_START, "…ジェクト" },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
@@ -82,15 +117,18 @@ test_choose (void)
   g_autoptr (GPtrArray) usual = agl_columns_choose (agl_lock_columns, NULL, &error);
   g_autoptr (GPtrArray) named = agl_columns_choose (agl_lock_columns, "directory,id,PID", &error);
   g_autoptr (GPtrArray) more = agl_columns_choose (agl_lock_columns, "+session", &error);
+  g_autoptr (GPtrArray) as_json = agl_columns_choose (agl_lock_columns, "acquired-at,Waiters", &error);
   g_autofree char *named_text = join_names (named);
   g_autofree char *usual_text = join_names (usual);
   g_autofree char *more_text = join_names (more);
+  g_autofree char *json_text = join_names (as_json);
   g_autofree char *expected = g_strconcat (usual_text, ",SESSION", NULL);
 
   g_assert_no_error (error);
   g_assert_cmpstr (usual_text, ==, "ID,PID,USER,WHO,MODE,SINCE,CWD,WAIT,DIRECTORY,REASON");
   g_assert_cmpstr (named_text, ==, "DIRECTORY,ID,PID");
   g_assert_cmpstr (more_text, ==, expected);
+  g_assert_cmpstr (json_text, ==, "ACQUIRED,WAIT");
   g_assert_null (agl_columns_choose (agl_lock_columns, "id,nope", &error));
   g_assert_error (error, AGL_EXIT_ERROR, AGL_EXIT_USAGE);
   g_clear_error (&error);

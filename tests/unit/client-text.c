@@ -2,12 +2,12 @@
 #include <glib/gstdio.h>
 #include <unistd.h>
 
+#include "client/blockers-text.h"
 #include "client/duration.h"
 #include "client/exit-status.h"
 #include "client/failure.h"
 #include "client/json.h"
 #include "client/place.h"
-#include "client/wait-display.h"
 #include "common/error.h"
 
 static void
@@ -197,8 +197,8 @@ test_wait_display (void)
     GVariant *blockers;
     const char *out;
   } cases[] = {
-    { one, "waiting for claude (pid 12), there for 2min: ~/app" },
-    { several, "waiting for sh (pid 12), there for 2min, and 2 others; 3 in line: ~/app" },
+    { one, "waiting for claude (pid 12): ~/app (there for 2min)" },
+    { several, "waiting for sh (pid 12): ~/app (there for 2min, 2 others in the way, 3 in line)" },
     { unregistered, "waiting for codex (pid 12, unregistered): ~/app" },
     { claim, "waiting for a claim of root: ~/app" },
     { none, "waiting for my turn: ~/app" },
@@ -207,7 +207,7 @@ test_wait_display (void)
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       g_autofree char *out =
-          agl_wait_display_describe (cases[i].blockers, "/home/u/app", "/home/u", 121 * G_USEC_PER_SEC);
+          agl_blockers_describe_wait (cases[i].blockers, "/home/u/app", "/home/u", 121 * G_USEC_PER_SEC);
 
       g_assert_cmpstr (out, ==, cases[i].out);
     }

@@ -365,7 +365,28 @@ test_renamed_parent (Folder *folder, gconstpointer data)
     g_assert_null (moved);
 }
 
-/* Whoever has the capability gets the proof from the handle. */
+/* Needs CAP_DAC_READ_SEARCH, and a system call filter that lets it through. */
+static gboolean
+can_open_handles (const char *path)
+{
+  g_autofree struct file_handle *handle = g_malloc0 (sizeof *handle + MAX_HANDLE_SZ);
+  int mount_id;
+  int where;
+  int fd;
+
+  handle->handle_bytes = MAX_HANDLE_SZ;
+  if (name_to_handle_at (AT_FDCWD, path, handle, &mount_id, 0) != 0)
+    return FALSE;
+  where = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  g_assert_cmpint (where, >=, 0);
+  fd = open_by_handle_at (where, handle, O_RDONLY | O_CLOEXEC);
+  close (where);
+  if (fd >= 0)
+    close (fd);
+  return fd >= 0;
+}
+
+/* Whoever may open the handle gets the proof from it. */
 static void
 test_removed (Folder *folder, gconstpointer data)
 {
@@ -387,7 +408,7 @@ test_removed (Folder *folder, gconstpointer data)
 
   existence = agl_directory_probe (directory, AGL_PATIENCE_BLOCK, &moved, NULL);
   g_assert_null (moved);
-  if (geteuid () == 0 && handle != NULL)
+  if (handle != NULL && can_open_handles (folder->base))
     g_assert_cmpint (existence, ==, AGL_EXISTENCE_REMOVED);
   else
     g_assert_cmpint (existence, ==, AGL_EXISTENCE_UNKNOWN);

@@ -16,6 +16,7 @@ typedef struct
   char *inside, *outside; /* directories */
   GString *told;          /* "acquired 1; released 1 exited; " */
   GPtrArray *children;    /* pids */
+  gboolean is_mute;       /* killed before anybody hears it */
 } World;
 
 static World *world; /* of the test that runs */
@@ -24,6 +25,8 @@ static void
 on_acquired (AglLock *lock, gpointer user_data)
 {
   g_string_append_printf (world->told, "acquired %" G_GUINT64_FORMAT "; ", lock->id);
+  if (!world->is_mute)
+    agl_told_set_acquired (agl_lock_store_get_told (world->stored->store), lock->id);
 }
 
 static void
@@ -612,6 +615,38 @@ test_a_restart (StoreFixture *stored, gconstpointer unused)
   tear_down ();
 }
 
+/* Killed before it could say a word: granted and held, granted and over, stolen. */
+static void
+test_what_a_killed_one_had_not_told (StoreFixture *stored, gconstpointer unused)
+{
+  g_auto (Answer) answer = { 0 };
+  AglRequest *request;
+  pid_t dies;
+
+  set_up (stored, 60000);
+  acquire (start_holder (), world->inside);
+  world->is_mute = TRUE;
+  acquire (0, world->outside);
+  dies = start_holder ();
+  acquire (dies, stored->base);
+  request = request_for (start_holder (), world->inside);
+  request->conflict = AGL_CONFLICT_STEAL;
+  ask (request, &answer);
+  kill_holder (dies);
+  restart_keeper ();
+  agl_keeper_announce_restored (world->keeper);
+  g_assert_cmpstr (world->told->str, ==, "acquired 2; acquired 3; released 3 exited; acquired 4; ");
+  world->is_mute = FALSE;
+  restart_keeper ();
+  agl_keeper_announce_restored (world->keeper);
+  g_assert_cmpstr (world->told->str, ==, "acquired 2; acquired 4; ");
+  restart_keeper ();
+  agl_keeper_announce_restored (world->keeper);
+  g_assert_cmpstr (world->told->str, ==, "");
+  g_assert_cmpuint (agl_keeper_get_counter (world->keeper, AGL_COUNTER_ACQUIRED), ==, 0);
+  tear_down ();
+}
+
 static void
 test_a_claim_that_ran_out_while_down (StoreFixture *stored, gconstpointer unused)
 {
@@ -646,6 +681,7 @@ test_handed_over (StoreFixture *stored, gconstpointer unused)
 
   kill (agent, SIGUSR2);
   wrong = request_for (agent, world->inside);
+  wrong->force = TRUE;
   for (gint64 limit = g_get_monotonic_time () + 30 * G_USEC_PER_SEC; g_get_monotonic_time () < limit;)
     {
       g_autofree char *link = g_strdup_printf ("/proc/%d/cwd", (int)agent);
@@ -659,6 +695,7 @@ test_handed_over (StoreFixture *stored, gconstpointer unused)
 
   agent = start_holder ();
   request = request_for (agent, world->inside);
+  request->force = TRUE;
   agl_keeper_transfer (world->keeper, lookup (1), request, on_done, &answer);
   g_assert_cmpuint (answer.id, ==, 1);
   kill_holder (launcher);
@@ -707,6 +744,48 @@ test_stolen (StoreFixture *stored, gconstpointer unused)
   g_assert_cmpstr (world->told->str, ==, "answered; acquired 1; answered; released 1 stolen; acquired 2; ");
   store_fixture_assert_loaded (stored, "2");
   tear_down ();
+}
+
+/* A lock that follows its holder needs no watch of its directory, and one that does not follow does. */
+static void
+test_a_conversion_that_cannot_be_saved_changes_no_watch (StoreFixture *stored, gconstpointer unused)
+{
+  for (guint i = 0; i < 2; i++)
+    {
+      g_auto (Answer) granted = { 0 }, refused = { 0 };
+      gboolean followed = i == 0;
+      AglRequest *request;
+      pid_t holder;
+
+      set_up (stored, 60000);
+      holder = start_holder ();
+      request = request_for (holder, world->inside);
+      request->follow_cwd = followed;
+      ask (request, &granted);
+      g_assert_no_error (granted.error);
+      g_assert_cmpint (lookup (granted.id)->removal != NULL, ==, !followed);
+
+      agl_faults_set ("renameat */locks/* * EIO");
+      request = request_for (holder, world->inside);
+      request->follow_cwd = !followed;
+      ask (request, &refused);
+      agl_faults_set (NULL);
+      g_assert_error (refused.error, AGL_ERROR, AGL_ERROR_UNAVAILABLE);
+      g_assert_cmpint (lookup (granted.id)->follow_cwd, ==, followed);
+      g_assert_cmpint (lookup (granted.id)->removal != NULL, ==, !followed);
+
+      g_clear_error (&refused.error);
+      request = request_for (holder, world->inside);
+      request->follow_cwd = !followed;
+      ask (request, &refused);
+      g_assert_no_error (refused.error);
+      g_assert_cmpint (lookup (granted.id)->removal != NULL, ==, followed);
+      g_assert_true (agl_keeper_release (world->keeper, lookup (granted.id), AGL_RELEASE_RELEASED, NULL));
+      agl_keeper_settle (world->keeper);
+      g_rmdir (world->inside);
+      g_rmdir (world->outside);
+      tear_down ();
+    }
 }
 
 /* Who cannot be looked at may be an agent: nothing is granted, whoever it is. */
@@ -769,10 +848,13 @@ main (int argc, char **argv)
   ADD ("a-waiter-that-leaves", test_a_waiter_that_leaves);
   ADD ("a-stop-releases-nothing-and-tells-who-waits", test_a_stop_releases_nothing_and_tells_who_waits);
   ADD ("a-restart", test_a_restart);
+  ADD ("what-a-killed-one-had-not-told", test_what_a_killed_one_had_not_told);
   ADD ("a-claim-that-ran-out-while-down", test_a_claim_that_ran_out_while_down);
   ADD ("handed-over", test_handed_over);
   ADD ("a-claim-handed-over-is-a-lock-of-its-process", test_a_claim_handed_over_is_a_lock_of_its_process);
   ADD ("stolen", test_stolen);
+  ADD ("a-conversion-that-cannot-be-saved-changes-no-watch",
+       test_a_conversion_that_cannot_be_saved_changes_no_watch);
   ADD ("who-is-there-cannot-be-told", test_who_is_there_cannot_be_told);
   return g_test_run ();
 }

@@ -166,6 +166,7 @@ test_two_mounts (void)
 }
 
 static guint n_unreadable_logged;
+static char *unreadable_message;
 
 static GLogWriterOutput
 count_unreadable (GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointer user_data)
@@ -173,6 +174,11 @@ count_unreadable (GLogLevelFlags level, const GLogField *fields, gsize n_fields,
   for (gsize i = 0; i < n_fields; i++)
     if (level == G_LOG_LEVEL_DEBUG && strcmp (fields[i].key, "UNREADABLE") == 0)
       n_unreadable_logged = (guint)g_ascii_strtoull (fields[i].value, NULL, 10);
+    else if (level == G_LOG_LEVEL_DEBUG && strcmp (fields[i].key, "MESSAGE") == 0)
+      {
+        g_free (unreadable_message);
+        unreadable_message = g_strdup (fields[i].value);
+      }
   return level == G_LOG_LEVEL_DEBUG ? G_LOG_WRITER_HANDLED
                                     : g_log_writer_default (level, fields, n_fields, user_data);
 }
@@ -253,6 +259,7 @@ static void
 look_as_nobody (int tell_fd)
 {
   g_autofree char *folder = NULL;
+  g_autofree char *expected = NULL;
   g_autoptr (GPtrArray) occupants = NULL;
 
   if (geteuid () == 0)
@@ -262,6 +269,9 @@ look_as_nobody (int tell_fd)
   occupants = find (folder, AGL_PATIENCE_NONE);
   g_assert_cmpuint (occupants->len, ==, 0);
   g_assert_cmpuint (n_unreadable_logged, >, 0);
+  /* Where the fields are not seen, on a terminal. */
+  expected = g_strdup_printf ("unreadable: %u processes", n_unreadable_logged);
+  g_assert_true (g_str_has_prefix (unreadable_message, expected));
   remove_folder (g_steal_pointer (&folder));
 }
 

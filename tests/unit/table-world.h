@@ -141,12 +141,21 @@ static inline char *
 describe_change (AglChange what)
 {
   GString *text = g_string_new (NULL);
-  static const char *const names[] = { "holder", "mode", "follow", "cwd", "waiters", "texts", "directory" };
+  static const struct
+  {
+    AglChange what;
+    const char *name;
+  } groups[] = {
+    { AGL_CHANGED_HOLDER, "holder" },       { AGL_CHANGED_MODE, "mode" },
+    { AGL_CHANGED_FOLLOW, "follow" },       { AGL_CHANGED_CWD, "cwd" },
+    { AGL_CHANGED_WAITERS, "waiters" },     { AGL_CHANGED_TEXTS, "texts" },
+    { AGL_CHANGED_DIRECTORY, "directory" },
+  };
 
-  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+  for (guint i = 0; i < G_N_ELEMENTS (groups); i++)
     {
-      if ((what & (1u << i)) != 0)
-        g_string_append_printf (text, " %s", names[i]);
+      if ((what & groups[i].what) != 0)
+        g_string_append_printf (text, " %s", groups[i].name);
     }
   return g_string_free (text, FALSE);
 }

@@ -140,38 +140,53 @@ push_quick (Fixture *f, uid_t uid)
   push (f, uid, new_input (-1, -1, -1));
 }
 
+/* Threads but for the main one and GLib's own (pool-spawner), which stays for good. The number is the
+ * kernel's: a listing of /proc/self/task skips living threads while others end, and a thread takes its name
+ * after it has begun. */
 static guint
 count_threads (void)
 {
   g_autoptr (GDir) dir = g_dir_open ("/proc/self/task", 0, NULL);
+  g_autofree char *status = NULL;
   const char *name;
-  guint n = 0;
+  guint own = 1;
 
   while ((name = g_dir_read_name (dir)) != NULL)
     {
       g_autofree char *path = g_build_filename ("/proc/self/task", name, "comm", NULL);
       g_autofree char *comm = NULL;
 
-      if (g_file_get_contents (path, &comm, NULL, NULL) && strcmp (comm, "agl-worker\n") == 0)
-        n++;
+      if (g_file_get_contents (path, &comm, NULL, NULL) && strcmp (comm, "pool-spawner\n") == 0)
+        own++;
     }
-  return n;
+  g_assert_true (g_file_get_contents ("/proc/self/status", &status, NULL, NULL));
+  return (guint)atoi (strstr (status, "\nThreads:") + strlen ("\nThreads:")) - own;
 }
 
+/* Who is about to end, or has no name yet, counts for a moment longer. */
 static void
-wait_for_threads_to_end (void)
+wait_for_at_most (guint n_threads)
 {
   gint64 limit_usec = g_get_monotonic_time () + PATIENCE_SEC * G_USEC_PER_SEC;
 
-  while (count_threads () > 0 && g_get_monotonic_time () < limit_usec)
-    g_thread_yield ();
-  g_assert_cmpuint (count_threads (), ==, 0);
+  while (count_threads () > n_threads)
+    {
+      g_assert_cmpint (g_get_monotonic_time (), <, limit_usec);
+      g_thread_yield ();
+    }
+}
+
+static void
+wait_for_threads (guint n_threads)
+{
+  wait_for_at_most (n_threads);
+  g_assert_cmpuint (count_threads (), ==, n_threads);
 }
 
 static void
 set_up (Fixture *f, gconstpointer unused)
 {
-  wait_for_threads_to_end (); /* the former test's */
+  wait_for_at_most (0); /* the former test's */
   f->context = g_main_context_new ();
   f->worker = agl_worker_new (f->context);
   agl_worker_set_timeout (f->worker, PATIENCE_SEC * 1000);
@@ -195,7 +210,7 @@ tear_down (Fixture *f, gconstpointer unused)
   g_main_context_unref (f->context);
   /* The gate is open for good now; the descriptors stay until nobody can mean them any more. */
   close (f->gate[1]);
-  wait_for_threads_to_end ();
+  wait_for_at_most (0);
   close (f->gate[0]);
   for (guint i = 0; i < 2; i++)
     {
@@ -268,12 +283,12 @@ test_idle_it_has_nothing (Fixture *f, gconstpointer unused)
 {
   g_assert_cmpint (next_timeout_msec (f), ==, -1);
   push_stuck (f, ALICE);
-  g_assert_cmpuint (count_threads (), ==, 1);
+  wait_for_threads (1);
   g_assert_cmpint (next_timeout_msec (f), >, 0);
   open_gate (f, 1);
   run_until_done (f, 1);
   g_assert_cmpint (next_timeout_msec (f), ==, -1);
-  wait_for_threads_to_end ();
+  wait_for_at_most (0);
 }
 
 static void
@@ -326,7 +341,7 @@ test_threads_are_bounded (Fixture *f, gconstpointer unused)
   push_quick (f, ALICE + 100);
   run_what_is_ready (f);
   g_assert_cmpuint (f->n_done, ==, 0);
-  g_assert_cmpuint (count_threads (), ==, n_threads);
+  wait_for_threads (n_threads);
   open_gate (f, 1); /* one free thread serves who waited */
   run_until_done (f, 2);
   open_gate (f, n_threads - 1);
@@ -348,7 +363,7 @@ test_what_hangs_is_passed_by (Fixture *f, gconstpointer unused)
     push (f, ALICE, new_input (-1, f->gate[0], -1));
   push_quick (f, BOB);
   run_until_done (f, 2);
-  g_assert_cmpuint (count_threads (), <=, n_threads + 1);
+  wait_for_at_most (n_threads + 1);
   open_gate (f, n_threads - 1 + 4);
   run_until_done (f, 2 + n_threads - 1 + 4);
 }
@@ -423,9 +438,33 @@ test_the_timed_out_still_count (Fixture *f, gconstpointer unused)
   push (f, ALICE, new_input (f->running[1], -1, -1));
   run_until_done (f, 3);
   g_assert_cmpuint (f->n_refused, ==, 3);
-  g_assert_cmpuint (count_threads (), ==, 2);
+  wait_for_threads (2);
   open_gate (f, 2);
-  wait_for_threads_to_end ();
+  wait_for_at_most (0);
+}
+
+static void
+test_stopped_with_work_of_every_kind (Fixture *f, gconstpointer unused)
+{
+  push_stuck (f, ALICE);
+  push_stuck (f, ALICE);
+  push (f, ALICE, new_input (-1, -1, f->freed[1])); /* waits for a thread */
+  push (f, BOB, new_input (f->running[1], -1, -1)); /* is done or about to be, and has not been told */
+  read_byte (f->running[0]);
+  agl_worker_stop (f->worker);
+  read_byte (f->freed[0]);
+  g_assert_cmpuint (f->n_done, ==, 4);
+  g_assert_cmpuint (f->n_refused, ==, 4);
+  g_assert_cmpuint (agl_worker_pending (f->worker), ==, 0);
+
+  push (f, ALICE, new_input (-1, -1, -1));
+  agl_worker_stop (f->worker);
+  g_assert_cmpuint (f->n_refused, ==, 5);
+  g_clear_pointer (&f->worker, agl_worker_free);
+  open_gate (f, 2);
+  wait_for_at_most (0);
+  run_what_is_ready (f);
+  g_assert_cmpuint (f->n_done, ==, 5);
 }
 
 static void
@@ -444,14 +483,14 @@ test_freed_with_stuck_threads (Fixture *f, gconstpointer unused)
   read_byte (f->freed[0]);
   run_what_is_ready (f);
   g_assert_cmpuint (f->n_done, ==, 0);
-  wait_for_threads_to_end ();
+  wait_for_at_most (0);
 }
 
 static void
 test_freed_with_results_untold (Fixture *f, gconstpointer unused)
 {
   push (f, ALICE, new_input (-1, -1, f->freed[1]));
-  wait_for_threads_to_end ();
+  wait_for_at_most (0);
   g_clear_pointer (&f->worker, agl_worker_free);
   read_byte (f->freed[0]);
   g_assert_cmpuint (f->n_done, ==, 0);
@@ -469,7 +508,7 @@ test_freed_while_telling (Fixture *f, gconstpointer unused)
   read_byte (f->freed[0]);
   run_what_is_ready (f);
   g_assert_cmpuint (f->n_done, ==, 1);
-  wait_for_threads_to_end ();
+  wait_for_at_most (0);
 }
 
 static void
@@ -536,6 +575,7 @@ main (int argc, char **argv)
     { "/worker/users-take-turns", test_users_take_turns },
     { "/worker/time-runs-out", test_time_runs_out },
     { "/worker/timed-out-still-count", test_the_timed_out_still_count },
+    { "/worker/stopped", test_stopped_with_work_of_every_kind },
     { "/worker/freed/with-stuck-threads", test_freed_with_stuck_threads },
     { "/worker/freed/with-results-untold", test_freed_with_results_untold },
     { "/worker/freed/while-telling", test_freed_while_telling },

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+#include <glib.h>
+#include <sys/types.h>
+
+/* "/proc/PID/task/TID" and what is in it. */
+#define AGL_PROC_FOLDER_BYTES 64
+
+/* A main thread may end before the others (pthread_exit(3) in main). Its process lives on, but what it worked
+ * with went with that thread: /proc/PID/cwd, root and ns/mnt read ENOENT, as those of a zombie do. Those of
+ * the threads that run on do not.
+ *
+ * The folder in /proc of a thread of @pid that runs on, to be asked where the process's own reads ENOENT.
+ * FALSE: there is none, and errno is ENOENT. Whether @pid is still the same process is to be asked of its
+ * pidfd afterwards. */
+gboolean agl_proc_find_thread (pid_t pid, char folder[AGL_PROC_FOLDER_BYTES]);
