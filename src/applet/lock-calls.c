@@ -4,19 +4,84 @@
 #include <gio/gunixfdlist.h>
 #include <glib/gi18n.h>
 
+#include "client/appeal.h"
 #include "client/place.h"
+#include "common/error.h"
 #include "common/names.h"
+
+/* What is asked; kept with the task, to be asked again elsewhere. */
+typedef struct
+{
+  AglService *service;
+  const char *method; /* static */
+  GVariant *parameters;
+  GUnixFDList *fds;
+  GError *refusal;
+} Question;
+
+static void
+question_free (gpointer data)
+{
+  Question *question = data;
+
+  g_clear_pointer (&question->service, agl_service_free);
+  g_variant_unref (question->parameters);
+  g_clear_object (&question->fds);
+  g_clear_error (&question->refusal);
+  g_free (question);
+}
+
+/* The same service; it may go away for the applet meanwhile. */
+static AglService *
+copy_service (const AglService *service)
+{
+  AglService *copy = g_memdup2 (service, sizeof *service);
+
+  g_object_ref (copy->connection);
+  copy->bus_name = g_strdup (service->bus_name);
+  copy->door = g_strdup (service->door);
+  return copy;
+}
+
+/* See client/appeal.h: on its socket the machine's service can ask nobody for a password. It blocks, so it
+ * has a thread. */
+static void
+appeal_in_thread (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  Question *question = task_data;
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (AglService) other = NULL;
+  GVariant *reply = NULL;
+  GError *error = NULL;
+
+  g_main_context_push_thread_default (context);
+  other = agl_appeal_find (question->service, question->refusal);
+  if (other != NULL)
+    reply = agl_service_call (other, question->method, question->parameters, question->fds, &error);
+  g_clear_pointer (&other, agl_service_free);
+  g_main_context_pop_thread_default (context);
+  if (reply != NULL)
+    g_task_return_pointer (task, reply, (GDestroyNotify)g_variant_unref);
+  else
+    g_task_return_error (task, error != NULL ? error : g_steal_pointer (&question->refusal));
+}
 
 static void
 on_answer (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
+  Question *question = g_task_get_task_data (task);
   GError *error = NULL;
   GVariant *reply =
       g_dbus_connection_call_with_unix_fd_list_finish (G_DBUS_CONNECTION (source), NULL, result, &error);
 
   if (reply != NULL)
     g_task_return_pointer (task, reply, (GDestroyNotify)g_variant_unref);
+  else if (question->service->may_appeal && g_error_matches (error, AGL_ERROR, AGL_ERROR_NOT_PERMITTED))
+    {
+      question->refusal = error;
+      g_task_run_in_thread (task, appeal_in_thread);
+    }
   else
     g_task_return_error (task, error);
 }
@@ -26,20 +91,26 @@ static void
 call (GTask *task, const char *method, GVariant *parameters, GUnixFDList *fds)
 {
   AglService *service = agl_service_link_get_service (g_task_get_source_object (task));
+  Question *question;
 
-  g_variant_ref_sink (parameters);
   if (service == NULL)
     {
+      g_variant_unref (g_variant_ref_sink (parameters));
       g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED, "%s",
                                _ ("The service is away, so nothing was done."));
       g_object_unref (task);
+      return;
     }
-  else
-    g_dbus_connection_call_with_unix_fd_list (
-        service->connection, service->bus_name, AGL_OBJECT_PATH, AGL_INTERFACE, method, parameters,
-        agl_service_reply_type (method), G_DBUS_CALL_FLAGS_ALLOW_INTERACTIVE_AUTHORIZATION,
-        AGL_INTERACTIVE_TIMEOUT_MSEC, fds, g_task_get_cancellable (task), on_answer, task);
-  g_variant_unref (parameters);
+  question = g_new0 (Question, 1);
+  question->service = copy_service (service);
+  question->method = method;
+  question->parameters = g_variant_ref_sink (parameters);
+  g_set_object (&question->fds, fds);
+  g_task_set_task_data (task, question, question_free);
+  g_dbus_connection_call_with_unix_fd_list (
+      service->connection, service->bus_name, AGL_OBJECT_PATH, AGL_INTERFACE, method, question->parameters,
+      agl_service_reply_type (method), G_DBUS_CALL_FLAGS_ALLOW_INTERACTIVE_AUTHORIZATION,
+      AGL_INTERACTIVE_TIMEOUT_MSEC, fds, g_task_get_cancellable (task), on_answer, task);
 }
 
 void

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "applet/service-finder.h"
 
-#include <glib/gi18n.h>
-
-#include "client/exit-status.h"
-
 /* As for the commands: a handshake that takes longer does not end. */
 #define CONNECT_TIMEOUT_SEC 10
 
@@ -17,8 +13,7 @@ typedef struct
 typedef struct
 {
   GTask *task;
-  char *address;
-  const char *bus_name; /* static */
+  AglService *service; /* without a connection yet */
   GCancellable *cancellable;
   guint timeout;
   gulong chained;
@@ -62,7 +57,7 @@ connecting_free (Connecting *self)
   g_cancellable_disconnect (g_task_get_cancellable (self->task), self->chained);
   g_object_unref (self->cancellable);
   g_object_unref (self->task);
-  g_free (self->address);
+  g_clear_pointer (&self->service, agl_service_free);
   g_free (self);
 }
 
@@ -72,22 +67,19 @@ on_connected (GObject *source, GAsyncResult *result, gpointer user_data)
   Connecting *self = user_data;
   g_autoptr (GError) error = NULL;
   GDBusConnection *connection = g_dbus_connection_new_for_address_finish (result, &error);
-  AglService *service;
 
   if (connection != NULL)
     {
-      service = g_new0 (AglService, 1);
-      service->connection = connection;
-      service->bus_name = self->bus_name;
-      service->door = g_strdup (self->address);
-      service->interactive = TRUE;
-      g_task_return_pointer (self->task, service, (GDestroyNotify)agl_service_free);
+      self->service->connection = connection;
+      self->service->interactive = TRUE;
+      g_task_return_pointer (self->task, g_steal_pointer (&self->service), (GDestroyNotify)agl_service_free);
     }
   else if (self->timeout == 0)
-    g_task_return_new_error (self->task, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,
-                             _ ("the service at %s is stuck: it accepts connections and does not answer. "
-                                "Restarting it loses no lock"),
-                             self->address);
+    {
+      g_clear_error (&error);
+      agl_service_set_stuck_error (&error, self->service->door);
+      g_task_return_error (self->task, g_steal_pointer (&error));
+    }
   else
     g_task_return_error (self->task, g_steal_pointer (&error));
   connecting_free (self);
@@ -127,16 +119,15 @@ on_searched (GObject *source, GAsyncResult *result, gpointer user_data)
     }
   self = g_new0 (Connecting, 1);
   self->task = task;
-  self->address = g_strdup (found->door);
-  self->bus_name = found->bus_name;
+  self->service = g_steal_pointer (&found);
   self->cancellable = g_cancellable_new ();
   self->timeout = g_timeout_add_seconds (CONNECT_TIMEOUT_SEC, on_timeout, self);
   if (g_task_get_cancellable (task) != NULL)
     self->chained = g_cancellable_connect (g_task_get_cancellable (task), G_CALLBACK (on_outer_cancelled),
                                            g_object_ref (self->cancellable), g_object_unref);
-  if (self->bus_name != NULL)
+  if (self->service->bus_name != NULL)
     flags |= G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION;
-  g_dbus_connection_new_for_address (self->address, flags, NULL, self->cancellable, on_connected, self);
+  g_dbus_connection_new_for_address (self->service->door, flags, NULL, self->cancellable, on_connected, self);
 }
 
 void

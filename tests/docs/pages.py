@@ -21,8 +21,12 @@ import harness  # noqa: E402
 PAGES = os.path.join(harness.BUILD, "docs", "man")
 CLIENT = os.path.join(harness.BUILD, "src", "client", "agentctl-locks")
 DAEMON = os.path.join(harness.BUILD, "src", "service", "agentctl-locksd")
+APPLET = os.path.join(harness.BUILD, "src", "applet", "agentctl-locks-applet")
 NAMES = ["agentctl-locks.1", "agentctl-locksd.8", "agentctl-locks.conf.5", "agentctl-locks.agents.5",
          "org.agentctl.Locks.5"]
+HAS_APPLET = os.path.exists(APPLET)  # where GTK is
+if HAS_APPLET:
+    NAMES.append("agentctl-locks-applet.1")
 ENVIRONMENT = {**os.environ, "LC_ALL": "C.UTF-8", "LANGUAGE": ""}
 
 
@@ -185,6 +189,15 @@ class Daemon(unittest.TestCase):
                 done = subprocess.run([DAEMON, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                       stderr=subprocess.PIPE, env=ENVIRONMENT, timeout=harness.LIMIT, check=False)
                 self.assertEqual(done.returncode, status, done.stderr)
+
+
+if HAS_APPLET:
+    class Applet(unittest.TestCase):
+        page = property(lambda self: Page("agentctl-locks-applet.1"))
+
+        def test_options(self):
+            there = help_options(output(APPLET, "--help").split("Application Options:\n")[1])
+            self.assertEqual(page_options(self.page.terms(self.page.section("OPTIONS"))), there)
 
 
 class EnvironmentVariables(unittest.TestCase):

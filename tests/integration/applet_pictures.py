@@ -2,6 +2,7 @@
 """What the applet looks like to those who see, and what it says to those who do not."""
 import json
 import os
+import shutil
 import subprocess
 
 import harness
@@ -88,20 +89,28 @@ class Pictures(AppletCase):
         self.assertEqual(data[:8], b"\x89PNG\r\n\x1a\n")
         return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
 
+    def at_work(self, agent, directory, **given):
+        """A holder whose program is called like its agent."""
+        program = f"{self.service.root}/bin/{agent}"
+        os.makedirs(os.path.dirname(program), exist_ok=True)
+        shutil.copy(os.path.join(harness.BUILD, "tests", "integration", "test-agent"), program)
+        worker = self.agent(directory, program=program)
+        return worker, worker.acquire(directory, agent=agent, **given)
+
     def scene(self):
-        """Every kind of row; the person's home is the folder of the test, for the sake of the pictures."""
+        """Every kind of row; the person's home is a folder of the test, for the sake of the pictures."""
         self.service.environment["HOME"] = self.directory("home")
         self.repository("home/src/webshop", "login", "fix-parser")
-        first, _ = self.holder(self.directory("home/src/webshop-login"), agent="claude", reason="the login page")
+        self.at_work("claude", self.directory("home/src/webshop-login"), reason="the login page")
         place = self.directory("home/src/website")
-        self.holder(place, agent="codex")
+        self.at_work("codex", place)
         for _ in range(2):
             self.agent(place).begin_acquire(place, conflict="wait")
-        second, lock = self.holder(self.directory("home/src/webshop-fix-parser"), agent="claude", session="s1", subtree=True)
+        strayed, lock = self.at_work("opencode", self.directory("home/src/webshop-fix-parser"), subtree=True)
         self.me.wait_signal("LockAcquired", lock)
-        second.chdir("/")
-        self.holder(self.directory("home/experiments/a-name-that-is-too-long-for-any-row/of-this-window/however/wide-it-is"),
-                    shared=True, agent="gemini")
+        strayed.chdir("/")
+        self.at_work("gemini", self.directory("home/experiments/a-name-that-is-too-long-for-any-row/of-this-window/however/"
+                                              "wide-it-is"), shared=True, reason="reads only")
         self.claim("home/notes", ttl=7200, reason="reviewing by hand")
         self.me.wait_signal("LockChanged", lock, lambda told: told.changed.get("cwd") == "outside")
         self.me.wait_signal("LockChanged", where=lambda told: told.changed.get("waiters") == 2)
@@ -133,7 +142,7 @@ class Pictures(AppletCase):
         applet.type("Directory", self.directory("home/src/website"))
         applet.type("Reason", "a quick look")
         applet.press("Claim")
-        applet.wait_state(lambda state: any("test-agent" in text for text in state["dialog"]), "an error")
+        applet.wait_state(lambda state: any("codex" in text for text in state["dialog"]), "an error")
         self.take(applet, "claim-dialog-error")
         applet.press("Cancel")
         applet.wait_state(lambda state: not state["dialog"], "no dialog")
@@ -157,7 +166,10 @@ class Pictures(AppletCase):
         self.take(applet, "right-to-left")
         applet.resize(360, 640)
         self.take(applet, "right-to-left-narrow")
-        applet.activate("app.test-direction", GLib.Variant("b", False))
+        self.assertEqual(applet.end(), 0)
+        applet = self.start_applet()
+        self.wait_scene(applet)
+        applet.resize(360, 640)
         # As narrow as it was told to be: nothing in it needs more.
         self.assertLessEqual(self.take(applet, "narrow")[0], 360)
         applet.activate("win.claim")
