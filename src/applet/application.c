@@ -45,7 +45,12 @@ ensure_window (AglApplication *self)
 void
 agl_application_show (AglApplication *self)
 {
-  gtk_window_present (GTK_WINDOW (ensure_window (self)));
+  GtkWindow *window = GTK_WINDOW (ensure_window (self));
+  g_autofree char *token = agl_presence_take_token (self->presence);
+
+  if (token != NULL)
+    gtk_window_set_startup_id (window, token);
+  gtk_window_present (window);
 }
 
 /* --- actions --- */

@@ -239,11 +239,12 @@ agl_menu_server_unexport (AglMenuServer *self)
 }
 
 AglMenuServer *
-agl_menu_server_new (GActionGroup *actions)
+agl_menu_server_new (GActionGroup *actions, gboolean rtl)
 {
   AglMenuServer *self = g_object_new (AGL_TYPE_MENU_SERVER, NULL);
 
   self->actions = g_object_ref (actions);
+  agl_tray_bus_menu_set_text_direction (self->skeleton, rtl ? "rtl" : "ltr");
   return self;
 }
 
@@ -278,7 +279,6 @@ agl_menu_server_init (AglMenuServer *self)
   self->revision = 1;
   self->skeleton = agl_tray_bus_menu_skeleton_new ();
   agl_tray_bus_menu_set_version (self->skeleton, VERSION);
-  agl_tray_bus_menu_set_text_direction (self->skeleton, "ltr");
   agl_tray_bus_menu_set_status (self->skeleton, "normal");
   agl_tray_bus_menu_set_icon_theme_path (self->skeleton, no_paths);
   g_object_connect (self->skeleton, "signal::handle-get-layout", on_get_layout, self,

@@ -6,8 +6,8 @@
 #define AGL_TYPE_MENU_SERVER (agl_menu_server_get_type ())
 G_DECLARE_FINAL_TYPE (AglMenuServer, agl_menu_server, AGL, MENU_SERVER, GObject)
 
-/* @actions: what "app." stands for in a menu; referenced. */
-AglMenuServer *agl_menu_server_new (GActionGroup *actions);
+/* @actions: what "app." stands for in a menu; referenced. @rtl: texts go from right to left. */
+AglMenuServer *agl_menu_server_new (GActionGroup *actions, gboolean rtl);
 
 gboolean
 agl_menu_server_export (AglMenuServer *self, GDBusConnection *connection, const char *path, GError **error);

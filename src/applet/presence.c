@@ -120,9 +120,9 @@ settle (AglPresence *self)
     {
       if (self->tray == NULL)
         {
-          self->tray = agl_tray_new (g_application_get_dbus_connection (application),
-                                     agl_application_get_link (self->application), self->choices,
-                                     G_ACTION_GROUP (application));
+          self->tray = agl_tray_new (
+              g_application_get_dbus_connection (application), agl_application_get_link (self->application),
+              self->choices, G_ACTION_GROUP (application), gtk_get_locale_direction () == GTK_TEXT_DIR_RTL);
           g_signal_connect_swapped (self->tray, "notify::state", G_CALLBACK (on_tray_state), self);
         }
       on_tray_state (self);
@@ -150,6 +150,13 @@ agl_presence_start_hidden (AglPresence *self)
   self->is_forced = TRUE;
   self->starts_hidden = TRUE;
   settle (self);
+}
+
+char *
+agl_presence_take_token (AglPresence *self)
+{
+  g_return_val_if_fail (AGL_IS_PRESENCE (self), NULL);
+  return self->tray != NULL ? agl_tray_take_token (self->tray) : NULL;
 }
 
 gboolean

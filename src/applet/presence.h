@@ -19,5 +19,8 @@ void agl_presence_close (AglPresence *self);
 /* --background: no window, unless there is no tray. Goes before what was chosen. */
 void agl_presence_start_hidden (AglPresence *self);
 
+/* See agl_tray_take_token(). */
+char *agl_presence_take_token (AglPresence *self);
+
 gboolean agl_presence_get_hint (AglPresence *self);
 void agl_presence_dismiss_hint (AglPresence *self);

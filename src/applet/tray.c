@@ -36,6 +36,7 @@ struct _AglTray
   gboolean has_host;
   GCancellable *questions; /* of this watcher */
   guint patience, update;
+  char *token; /* NULL: none */
 };
 
 G_DEFINE_FINAL_TYPE (AglTray, agl_tray, G_TYPE_OBJECT)
@@ -297,6 +298,15 @@ on_secondary_activate (AglTrayBusItem *item, GDBusMethodInvocation *call, int x,
   return TRUE;
 }
 
+static gboolean
+on_token (AglTrayBusItem *item, GDBusMethodInvocation *call, const char *token, AglTray *self)
+{
+  g_free (self->token);
+  self->token = g_strdup (token);
+  agl_tray_bus_item_complete_provide_xdg_activation_token (item, call);
+  return TRUE;
+}
+
 /* Trays draw the menu themselves. */
 static gboolean
 on_context_menu (AglTrayBusItem *item, GDBusMethodInvocation *call, int x, int y, AglTray *self)
@@ -322,7 +332,15 @@ agl_tray_get_state (AglTray *self)
   return self->state;
 }
 
-static gboolean export(AglTray *self, GError **error)
+char *
+agl_tray_take_token (AglTray *self)
+{
+  g_return_val_if_fail (AGL_IS_TRAY (self), NULL);
+  return g_steal_pointer (&self->token);
+}
+
+static gboolean
+put_on_bus (AglTray *self, GError **error)
 {
   return g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (self->item), self->bus, ITEM_PATH,
                                            error)
@@ -340,7 +358,7 @@ open_tray (AglTray *self)
       self->state = AGL_TRAY_NONE;
       return;
     }
-  if (!export(self, &error))
+  if (!put_on_bus (self, &error))
     {
       g_warning ("The tray's item cannot be put on the bus: %s", error->message);
       self->state = AGL_TRAY_NONE;
@@ -357,7 +375,8 @@ open_tray (AglTray *self)
 }
 
 AglTray *
-agl_tray_new (GDBusConnection *bus, AglServiceLink *link, AglChoices *choices, GActionGroup *actions)
+agl_tray_new (
+    GDBusConnection *bus, AglServiceLink *link, AglChoices *choices, GActionGroup *actions, gboolean rtl)
 {
   AglTray *self = g_object_new (AGL_TYPE_TRAY, NULL);
   AglLockModel *locks = agl_service_link_get_model (link);
@@ -366,7 +385,7 @@ agl_tray_new (GDBusConnection *bus, AglServiceLink *link, AglChoices *choices, G
   self->link = g_object_ref (link);
   self->choices = g_object_ref (choices);
   self->actions = g_object_ref (actions);
-  self->menu = agl_menu_server_new (actions);
+  self->menu = agl_menu_server_new (actions, rtl);
   g_signal_connect_object (self->menu, "about-to-show", G_CALLBACK (set_menu), self, G_CONNECT_SWAPPED);
   g_signal_connect_object (locks, "items-changed", G_CALLBACK (agl_tray_refresh), self, G_CONNECT_SWAPPED);
   g_signal_connect_object (locks, "lock-changed", G_CALLBACK (agl_tray_refresh), self, G_CONNECT_SWAPPED);
@@ -430,6 +449,7 @@ agl_tray_finalize (GObject *object)
   g_clear_object (&self->actions);
   g_clear_object (&self->bus);
   g_free (self->item_name);
+  g_free (self->token);
   G_OBJECT_CLASS (agl_tray_parent_class)->finalize (object);
 }
 
@@ -463,5 +483,5 @@ agl_tray_init (AglTray *self)
   g_object_connect (self->item, "signal::handle-activate", on_activate, self,
                     "signal::handle-secondary-activate", on_secondary_activate, self,
                     "signal::handle-context-menu", on_context_menu, self, "signal::handle-scroll", on_scroll,
-                    self, NULL);
+                    self, "signal::handle-provide-xdg-activation-token", on_token, self, NULL);
 }

@@ -23,14 +23,18 @@ typedef enum
 G_DECLARE_FINAL_TYPE (AglTray, agl_tray, AGL, TRAY, GObject)
 
 /* @bus: the session bus; NULL: there is none, and no tray then. @actions: the application's. All referenced.
- */
-AglTray *
-agl_tray_new (GDBusConnection *bus, AglServiceLink *link, AglChoices *choices, GActionGroup *actions);
+ * @rtl: texts go from right to left. */
+AglTray *agl_tray_new (
+    GDBusConnection *bus, AglServiceLink *link, AglChoices *choices, GActionGroup *actions, gboolean rtl);
 
 /* Takes the item away, for good. */
 void agl_tray_close (AglTray *self);
 
 AglTrayState agl_tray_get_state (AglTray *self);
+
+/* What lets the next window come to the front on Wayland, as the tray gave it with the last click:
+ * xdg-activation-v1. NULL: none. Caller frees. */
+char *agl_tray_take_token (AglTray *self);
 
 /* Something else is to be shown, such as a lock's repository. */
 void agl_tray_refresh (AglTray *self);

@@ -142,6 +142,16 @@ class Menu(DesktopCase):
         self.assertEqual(self.tray.menu_call("GetProperty", 0, "children-display", types="(is)")[0], "submenu")
         self.assertEqual(self.tray.menu_call("GetLayout", 0, 0, [], types="(iias)")[1][2], [])
         self.assertEqual(self.tray.menu_call("AboutToShow", 0, types="(i)")[0], False)
+        self.assertEqual(self.tray.menu_call("AboutToShowGroup", [0, number, 4711], types="(ai)"), ([], [4711]))
+        nothing = GLib.Variant("i", 0)
+        self.assertEqual(self.tray.menu_call("EventGroup", [(number, "hovered", nothing, 0), (4711, "opened", nothing, 0)],
+                                             types="(a(isvu))"), ([4711],))
+        self.assertEqual(self.tray.menu_call("GetGroupProperties", [], ["type"], types="(aias)")[0].count(
+            (layout[1][0], {"type": "separator"})), 1)
+        for method, arguments, types in (("GetLayout", (4711, -1, []), "(iias)"), ("AboutToShow", (4711,), "(i)"),
+                                         ("GetProperty", (number, "colour"), "(is)"), ("GetProperty", (4711, "label"), "(is)")):
+            with self.subTest(method), self.assertRaises(GLib.Error):
+                self.tray.menu_call(method, *arguments, types=types)
         with self.assertRaises(GLib.Error):
             self.tray.menu_call("Event", 4711, "clicked", GLib.Variant("i", 0), 0, types="(isvu)")
         # Its number is its own: another directory gets another, and a click on what is gone does nothing.
@@ -165,8 +175,18 @@ class Menu(DesktopCase):
         applet.wait_state(lambda state: locks[1] in [row["id"] for row in state["rows"]], "the second in view")
         applet.activate("app.test-close")
         until(lambda: not applet.has_window(), "no window")
+        self.tray.call(self.tray.items[-1], "/StatusNotifierItem", "org.kde.StatusNotifierItem",
+                       "ProvideXdgActivationToken", GLib.Variant("(s)", ("token",)))
         self.tray.click()
         until(applet.has_window, "the window, by a click on the icon")
+        # What has no meaning here is no error.
+        self.tray.click("ContextMenu")
+        self.tray.call(self.tray.items[-1], "/StatusNotifierItem", "org.kde.StatusNotifierItem", "Scroll",
+                       GLib.Variant("(is)", (1, "vertical")))
+        applet.activate("app.test-close")
+        until(lambda: not applet.has_window(), "no window again")
+        self.tray.click("SecondaryActivate")
+        until(applet.has_window, "the window, by the other click")
         self.tray.choose("Claim a Directory…")
         applet.wait_state(lambda state: state["dialog"], "the dialog")
         self.tray.choose("Quit")
