@@ -23,6 +23,14 @@
 /* When it found the last one just stopping, nobody's is: then it starts once more. */
 #define START_TRIES 4
 
+/* What may be done where no service runs. */
+typedef enum
+{
+  START_NOTHING,
+  START_BY_BUS,   /* ask a bus that knows how */
+  START_OURSELVES /* as a last resort */
+} StartPolicy;
+
 typedef struct
 {
   GDBusConnection *connection;
@@ -55,20 +63,21 @@ AglService *
 agl_service_connect (const char *address, const char *bus_name, GError **error)
 {
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
+  g_autoptr (GSource) timeout = g_timeout_source_new (CONNECT_TIMEOUT_MSEC);
   GDBusConnectionFlags flags = G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT;
   Attempt attempt = { .cancellable = cancellable };
   AglService *self;
-  guint timeout;
 
   if (bus_name != NULL)
     flags |= G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION;
   /* Asynchronously only for the sake of the time limit, which the synchronous form has not. */
-  timeout = g_timeout_add (CONNECT_TIMEOUT_MSEC, on_connect_timeout, &attempt);
+  g_source_set_callback (timeout, on_connect_timeout, &attempt, NULL);
+  g_source_attach (timeout, context);
   g_dbus_connection_new_for_address (address, flags, NULL, cancellable, on_connected, &attempt);
   while (!attempt.done)
-    g_main_context_iteration (NULL, TRUE);
-  if (!attempt.timed_out)
-    g_source_remove (timeout);
+    g_main_context_iteration (context, TRUE);
+  g_source_destroy (timeout);
   agl_signals_restore_pipe ();
 
   if (attempt.connection == NULL && attempt.timed_out)
@@ -124,35 +133,57 @@ try_direct (AglScope scope, GError **error)
   return NULL;
 }
 
+static void
+set_nobody_error (GError **error, const char *address, const GError *reason)
+{
+  /* Translators: an address, what went wrong */
+  g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE, _ ("nobody answers at %s: %s"), address,
+               reason->message);
+}
+
 static GVariant *
-ask_bus (GDBusConnection *bus, const char *method, GVariant *parameters, const char *reply_type)
+ask_bus (
+    GDBusConnection *bus, const char *method, GVariant *parameters, const char *reply_type, GError **error)
 {
   return g_dbus_connection_call_sync (bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
                                       "org.freedesktop.DBus", method, parameters, G_VARIANT_TYPE (reply_type),
-                                      G_DBUS_CALL_FLAGS_NONE, AGL_CALL_TIMEOUT_MSEC, NULL, NULL);
+                                      G_DBUS_CALL_FLAGS_NONE, AGL_CALL_TIMEOUT_MSEC, NULL, error);
 }
 
-/* Asks a bus for the service, starting it where the bus knows how. NULL: not to be had there. */
-static AglService *
-try_bus (const char *address)
+/* Whether the service is on the bus, started where the bus knows how and @policy lets it. Errors:
+ * AGL_EXIT_NO_SERVICE; none where it was merely not to be started. */
+static gboolean
+is_there (AglService *self, StartPolicy policy, GError **error)
 {
-  g_autoptr (AglService) self = agl_service_connect (address, AGL_BUS_NAME, NULL);
-  g_autoptr (GVariant) owned = NULL;
+  g_autoptr (GError) local = NULL;
+  g_autoptr (GVariant) owned =
+      ask_bus (self->connection, "NameHasOwner", g_variant_new ("(s)", AGL_BUS_NAME), "(b)", &local);
   g_autoptr (GVariant) started = NULL;
-  gboolean has_owner;
+  gboolean has_owner = FALSE;
 
-  if (self == NULL)
-    return NULL;
-  owned = ask_bus (self->connection, "NameHasOwner", g_variant_new ("(s)", AGL_BUS_NAME), "(b)");
-  if (owned == NULL)
-    return NULL;
-  g_variant_get (owned, "(b)", &has_owner);
-  if (has_owner)
-    return g_steal_pointer (&self);
+  if (owned != NULL)
+    g_variant_get (owned, "(b)", &has_owner);
   /* Only now: of a name that runs without an activation file, dbus-daemon 1.14 says here that it is
    * unknown. */
-  started = ask_bus (self->connection, "StartServiceByName", g_variant_new ("(su)", AGL_BUS_NAME, 0), "(u)");
-  return started != NULL ? g_steal_pointer (&self) : NULL;
+  if (owned != NULL && !has_owner && policy != START_NOTHING)
+    started = ask_bus (self->connection, "StartServiceByName", g_variant_new ("(su)", AGL_BUS_NAME, 0), "(u)",
+                       &local);
+  if (has_owner || started != NULL)
+    return TRUE;
+  if (local == NULL) /* it was not to be started */
+    return FALSE;
+  g_dbus_error_strip_remote_error (local);
+  set_nobody_error (error, self->door, local);
+  return FALSE;
+}
+
+/* Asks a bus for the service. NULL: not to be had there. */
+static AglService *
+try_bus (const char *address, StartPolicy policy)
+{
+  g_autoptr (AglService) self = agl_service_connect (address, AGL_BUS_NAME, NULL);
+
+  return self != NULL && is_there (self, policy, NULL) ? g_steal_pointer (&self) : NULL;
 }
 
 /* Whether asking the system bus is worth its round trips: most machines have no system instance, and one that
@@ -175,25 +206,30 @@ system_bus_may_know (void)
   return FALSE;
 }
 
+/* Whether the search ends here: @self is found, or @local is an error that finding another one would hide. */
+static gboolean
+is_over (const AglService *self, GError **local, GError **error)
+{
+  if (*local == NULL)
+    return self != NULL;
+  g_propagate_error (error, g_steal_pointer (local));
+  return TRUE;
+}
+
 /* NULL without @error: this machine has none. */
 static AglService *
-try_system (gboolean with_bus, GError **error)
+try_system (gboolean with_bus, StartPolicy policy, GError **error)
 {
   g_autoptr (GError) local = NULL;
   g_autofree char *address = NULL;
   AglService *self = try_direct (AGL_SCOPE_SYSTEM, &local);
 
-  if (self != NULL)
+  if (is_over (self, &local, error))
     return self;
-  if (local != NULL)
-    {
-      g_propagate_error (error, g_steal_pointer (&local));
-      return NULL;
-    }
   if (!with_bus)
     return NULL;
   address = g_dbus_address_get_for_bus_sync (G_BUS_TYPE_SYSTEM, NULL, NULL);
-  return address == NULL ? NULL : try_bus (address);
+  return address == NULL ? NULL : try_bus (address, policy);
 }
 
 /* The session bus that is there; GDBus would start one by itself ("autolaunch:"), which nobody asked for. */
@@ -273,24 +309,19 @@ start_and_connect (GError **error)
 }
 
 static AglService *
-find_user (gboolean may_start, GError **error)
+find_user (StartPolicy policy, GError **error)
 {
   g_autofree char *bus = NULL;
   g_autoptr (GError) local = NULL;
   AglService *self = try_direct (AGL_SCOPE_USER, &local);
 
-  if (self != NULL)
+  if (is_over (self, &local, error))
     return self;
-  if (local != NULL)
-    {
-      g_propagate_error (error, g_steal_pointer (&local));
-      return NULL;
-    }
   bus = agl_service_session_bus_address ();
-  self = bus == NULL ? NULL : try_bus (bus);
+  self = bus == NULL ? NULL : try_bus (bus, policy);
   if (self != NULL)
     return self;
-  if (may_start)
+  if (policy == START_OURSELVES)
     return start_and_connect (error);
   g_set_error_literal (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,
                        _ ("the service of this user does not run"));
@@ -315,14 +346,12 @@ find_address (const char *address, GError **error)
   if (self == NULL && local->domain == AGL_EXIT_ERROR)
     g_propagate_error (error, g_steal_pointer (&local));
   else if (self == NULL)
-    /* Translators: an address, what went wrong */
-    g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE, _ ("nobody answers at %s: %s"), address,
-                 local->message);
+    set_nobody_error (error, address, local);
   return self;
 }
 
-AglService *
-agl_service_find (const AglWhere *where, gboolean may_start, GError **error)
+static AglService *
+find (const AglWhere *where, StartPolicy policy, GError **error)
 {
   const char *address = where->address;
   g_autoptr (GError) local = NULL;
@@ -333,21 +362,28 @@ agl_service_find (const AglWhere *where, gboolean may_start, GError **error)
   if (address != NULL && *address != '\0')
     return find_address (address, error);
   if (where->user)
-    return find_user (may_start, error);
-  self = try_system (where->system || system_bus_may_know (), &local);
-  if (self != NULL)
+    return find_user (policy, error);
+  self = try_system (where->system || system_bus_may_know (), policy, &local);
+  if (is_over (self, &local, error))
     return self;
-  if (local != NULL)
-    {
-      g_propagate_error (error, g_steal_pointer (&local));
-      return NULL;
-    }
   if (!where->system)
-    return find_user (may_start, error);
+    return find_user (policy, error);
   g_set_error_literal (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,
                        _ ("this machine has no system-wide agentctl-locks service, or it does not run: "
                           "systemctl start agentctl-locks"));
   return NULL;
+}
+
+AglService *
+agl_service_find (const AglWhere *where, gboolean may_start, GError **error)
+{
+  return find (where, may_start ? START_OURSELVES : START_BY_BUS, error);
+}
+
+AglService *
+agl_service_find_running (const AglWhere *where, GError **error)
+{
+  return find (where, START_NOTHING, error);
 }
 
 static gboolean
@@ -384,8 +420,10 @@ agl_service_find_again (const AglWhere *where, gint limit_msec, GError **error)
       passed_msec = (g_get_monotonic_time () - start) / G_TIME_SPAN_MILLISECOND;
       may_start = limit_msec >= 0 && passed_msec >= AGAIN_PATIENCE_MSEC;
       self = agl_service_find (where, may_start, &local);
-      if (self != NULL)
+      /* A bus that is there says nothing of the service. */
+      if (self != NULL && (self->bus_name == NULL || is_there (self, START_BY_BUS, &local)))
         return self;
+      g_clear_pointer (&self, agl_service_free);
       if (may_start || (limit_msec >= 0 && passed_msec >= limit_msec) || !agl_exit_is_service_gone (local))
         {
           g_propagate_error (error, g_steal_pointer (&local));

@@ -27,8 +27,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglService, agl_service_free)
 
 /* Finds the instance that @where and the environment mean: what was named; else the system's when there is
  * one; else the user's. @may_start: start the user's instance where none runs and no bus would start it.
- * Blocks, for a bounded time. Errors: AGL_EXIT_ERROR with AGL_EXIT_NO_SERVICE, saying what was tried. */
+ * Blocks, for a bounded time, in the thread-default main context. Errors: AGL_EXIT_ERROR with
+ * AGL_EXIT_NO_SERVICE, saying what was tried. */
 AglService *agl_service_find (const AglWhere *where, gboolean may_start, GError **error);
+
+/* The same, but what does not run is not started, by a bus neither. */
+AglService *agl_service_find_running (const AglWhere *where, GError **error);
 
 /* Finds it again after it went away, giving it time to come back by itself before starting one. Iterates the
  * default main context meanwhile. @limit_msec: -1 for as long as it takes; then nothing is started. */
@@ -66,10 +70,6 @@ GVariant *agl_service_get_properties (AglService *self, GError **error);
 
 /* The types that the methods reply with. */
 const GVariantType *agl_service_reply_type (const char *method);
-
-/* All signals of the interface, in the default main context. On the connection's messages this takes effect
- * before any later call. Returns the id for g_dbus_connection_signal_unsubscribe. */
-guint agl_service_subscribe (AglService *self, GDBusSignalCallback callback, gpointer user_data);
 
 /* A property that is a string; NULL when that is not answered soon. Caller frees. */
 char *agl_service_ask_property (AglService *self, const char *name);

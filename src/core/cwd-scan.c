@@ -192,9 +192,10 @@ walk_up (AglCwdScan *self, int folder, const char *link)
 {
   int at = openat (folder, link, O_PATH | O_DIRECTORY | O_CLOEXEC);
   Finding finding = at < 0 ? finding_of_errno (errno) : UNREADABLE;
-  Way way = { .n_places = 0 };
   Place last = { 0 };
+  Way way;
 
+  way.n_places = 0; /* a thousand times a pass: no more of it is cleared */
   for (guint depth = 0; at >= 0 && depth < MAX_DEPTH; depth++)
     {
       Place place;

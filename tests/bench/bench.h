@@ -60,8 +60,8 @@ typedef struct
   char *here; /* where this process works */
   char *bus, *direct;
   char *daemon, *cli; /* programs */
-  GPid bus_pid, daemon_pid;
-  GDBusConnection *on_bus, *on_direct;
+  GPid bus_pid, daemon_pid, alone_pid;
+  GDBusConnection *on_bus, *on_direct, *on_alone;
 } AglScene;
 
 AglScene *agl_scene_new (const char *bin, const char *daemon, const char *cli);
@@ -74,6 +74,8 @@ void agl_scene_stop_daemon (AglScene *self);
 /* To the direct socket, and off it: who is connected there is told everything. */
 void agl_scene_connect (AglScene *self);
 void agl_scene_disconnect (AglScene *self);
+/* Another service, as there is over SSH and in a container: without a bus. */
+void agl_scene_start_alone (AglScene *self);
 /* Waits until @name is owned on the bus. */
 void agl_scene_await_name (AglScene *self, const char *name);
 

@@ -8,7 +8,10 @@
 #include <signal.h>
 #include <string.h>
 
-#define IDLE_SEC   30
+#define IDLE_SEC 30
+/* A call of GDBus that was answered in time leaves its time limit, 25 s, as a wake-up of the main loop: those
+ * of the start are let pass. */
+#define SETTLE_SEC 28
 #define ROUNDS_SEC 20
 #define MANY       10000
 
@@ -19,6 +22,17 @@ typedef struct
   GHashTable *switches;
   double since;
 } Idle;
+
+static void
+begin_idle (Idle *idle)
+{
+  double elapsed = (agl_bench_now () - idle->since) / 1e6;
+
+  if (elapsed < SETTLE_SEC)
+    g_usleep ((gulong)((SETTLE_SEC - elapsed) * 1e6));
+  idle->switches = agl_bench_switches (idle->scene->daemon_pid);
+  idle->since = agl_bench_now ();
+}
 
 static void
 report_idle (Idle *idle)
@@ -57,13 +71,19 @@ static void
 run_small (AglScene *scene)
 {
   agl_scene_connect (scene);
+  agl_scene_start_alone (scene);
   agl_rows_calls (scene, 0);
   agl_rows_fresh (scene);
   agl_rows_whole_process (scene);
   agl_rows_throughput (scene);
   agl_rows_death (scene, 1);
+}
+
+static void
+run_scans (AglScene *scene)
+{
   {
-    g_autoptr (AglFleet) fleet = agl_fleet_new (scene, "fleet-500", 500);
+    g_autoptr (AglFleet) G_GNUC_UNUSED fleet = agl_fleet_new (scene, "fleet-500", 500);
 
     agl_rows_detection (scene);
   }
@@ -126,9 +146,10 @@ main (int argc, char **argv)
   g_usleep (1000000);
   report_empty_size (quiet);
   idle.scene = quiet;
-  idle.switches = agl_bench_switches (quiet->daemon_pid);
   idle.since = agl_bench_now ();
   run_small (scene);
+  begin_idle (&idle);
+  run_scans (scene);
   report_idle (&idle);
   g_clear_pointer (&idle.switches, g_hash_table_unref);
   run_large (scene, argv[2]);

@@ -17,8 +17,7 @@ typedef struct
 {
   GDBusConnection *connection;
   const char *name; /* NULL on a direct socket */
-  const char *directory;
-  const char *path;
+  const char *directory, *path;
   GArray *acquire, *release; /* (nullable): each half */
 } Target;
 
@@ -88,59 +87,77 @@ new_samples (void)
   return g_array_new (FALSE, FALSE, sizeof (double));
 }
 
+/* @name: NULL on a direct socket. @curve: which one this is a point of. */
 static void
-measure_door (AglScene *scene, gboolean is_bus, guint n_locks)
+measure_door (AglScene *scene,
+              const char *door,
+              GDBusConnection *connection,
+              const char *name,
+              guint curve,
+              AglGoal goal)
 {
   g_autoptr (GArray) our_acquire = new_samples (), our_release = new_samples ();
   g_autoptr (GArray) noop_acquire = new_samples (), noop_release = new_samples ();
-  GDBusConnection *connection = is_bus ? scene->on_bus : scene->on_direct;
-  Target ours = { connection, is_bus ? NAME : NULL, scene->here, AGL_LOCKS_PATH };
-  Target noop = { connection, is_bus ? NAME : NULL, scene->here, AGL_NOOP_PATH };
-  const char *door = is_bus ? "bus" : "direct";
-  g_autoptr (AglPair) pair = NULL;
-  guint curve = is_bus ? ON_BUS : ON_DIRECT;
+  Target ours = { connection, name, scene->here, AGL_LOCKS_PATH, our_acquire, our_release };
+  Target noop = { connection, name, scene->here, AGL_NOOP_PATH, noop_acquire, noop_release };
+  g_autoptr (AglPair) pair =
+      agl_pair_measure (acquire_and_release, &ours, acquire_and_release, &noop, BATCH, ROUNDS);
 
-  ours.acquire = our_acquire;
-  ours.release = our_release;
-  noop.acquire = noop_acquire;
-  noop.release = noop_release;
-  pair = agl_pair_measure (acquire_and_release, &ours, acquire_and_release, &noop, BATCH, ROUNDS);
   curves[curve][n_points] = agl_bench_median (pair->ours);
   ratios[curve][n_points] = agl_bench_median (pair->ratios);
   if (!is_curve)
     {
       g_autofree char *what = g_strdup_printf ("Acquire and Release, %s, against a no-op", door);
 
-      agl_report_pair (what, pair, AGL_GOAL_AT_MOST, 1.15);
+      agl_report_pair (what, pair, goal, 1.15);
       report_halves (door, &ours, &noop);
     }
+}
+
+static void
+measure_doors (AglScene *scene)
+{
+  Target direct = { scene->on_alone, NULL, scene->here, AGL_LOCKS_PATH };
+  Target bus = { scene->on_bus, NAME, scene->here, AGL_LOCKS_PATH };
+  g_autoptr (AglPair) doors = NULL;
+
+  /* Nobody but the caller is there who would have to be told. */
+  agl_scene_disconnect (scene);
+  measure_door (scene, "bus", scene->on_bus, NAME, ON_BUS, AGL_GOAL_AT_MOST);
+  measure_door (scene, "direct", scene->on_alone, NULL, ON_DIRECT, AGL_GOAL_AT_MOST);
+  doors = agl_pair_measure (acquire_and_release, &direct, acquire_and_release, &bus, BATCH, ROUNDS);
+  agl_report_pair ("Acquire and Release, direct against bus", doors, AGL_GOAL_AT_MOST, 0.75);
+  agl_scene_connect (scene);
+  measure_door (scene, "direct, a bus told too", scene->on_direct, NULL, ON_DIRECT, AGL_GOAL_NONE);
+}
+
+static void
+measure_point (AglScene *scene)
+{
+  Target direct = { NULL, NULL, scene->here, AGL_LOCKS_PATH };
+  Target bus = { scene->on_bus, NAME, scene->here, AGL_LOCKS_PATH };
+  g_autoptr (AglPair) pair = NULL;
+
+  agl_scene_disconnect (scene);
+  measure_door (scene, "bus", scene->on_bus, NAME, ON_BUS, AGL_GOAL_NONE);
+  agl_scene_connect (scene);
+  direct.connection = scene->on_direct;
+  measure_door (scene, "direct", scene->on_direct, NULL, ON_DIRECT, AGL_GOAL_NONE);
+  pair = agl_pair_measure (check, &direct, check, &bus, BATCH, ROUNDS / 2);
+  curves[CHECK][n_points] = agl_bench_median (pair->ours);
 }
 
 void
 agl_rows_calls (AglScene *scene, guint n_locks)
 {
-  Target direct = { NULL, NULL, scene->here, AGL_LOCKS_PATH };
-  Target bus = { scene->on_bus, NAME, scene->here, AGL_LOCKS_PATH };
   g_autofree char *topic = g_strdup_printf ("calls with %u locks", n_locks);
-  g_autoptr (AglPair) pair = NULL;
 
   agl_report_begin (topic);
   numbers[n_points] = n_locks;
-  /* A caller on the bus, and nobody else whom the service would have to tell. */
-  agl_scene_disconnect (scene);
-  measure_door (scene, TRUE, n_locks);
-  agl_scene_connect (scene);
-  direct.connection = scene->on_direct;
-  measure_door (scene, FALSE, n_locks);
-  pair = agl_pair_measure (check, &direct, check, &bus, BATCH, ROUNDS / 2);
-  curves[CHECK][n_points] = agl_bench_median (pair->ours);
-  if (!is_curve)
-    {
-      g_autoptr (AglPair) doors =
-          agl_pair_measure (acquire_and_release, &direct, acquire_and_release, &bus, BATCH, ROUNDS);
-
-      agl_report_pair ("Acquire and Release, direct against bus", doors, AGL_GOAL_AT_MOST, 0.75);
-    }
+  if (is_curve)
+    measure_point (scene);
+  else
+    measure_doors (scene);
   n_points++;
 }
 

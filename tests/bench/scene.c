@@ -147,6 +147,23 @@ agl_scene_await_name (AglScene *self, const char *name)
   agl_bench_fail ("nobody owns %s", name);
 }
 
+/* To a process that was just started: its socket is there a moment before it listens. */
+static GDBusConnection *
+connect_patiently (const char *address, gboolean is_bus)
+{
+  GDBusConnection *connection = NULL;
+
+  for (guint i = 0; connection == NULL; i++)
+    {
+      if (i > PATIENCE_MSEC)
+        agl_bench_fail ("nobody listens on %s", address);
+      g_usleep (1000);
+      connection = try_to_connect (address, is_bus, NULL);
+    }
+  g_dbus_connection_set_exit_on_close (connection, FALSE);
+  return connection;
+}
+
 static void
 start_bus (AglScene *self)
 {
@@ -164,14 +181,7 @@ start_bus (AglScene *self)
   if (!g_file_set_contents (config, text, -1, NULL))
     agl_bench_fail ("cannot write %s", config);
   self->bus_pid = agl_bench_spawn (argv, NULL, NULL, NULL);
-  /* Its socket is there a moment before it listens. */
-  for (guint i = 0; self->on_bus == NULL; i++)
-    {
-      if (i > PATIENCE_MSEC)
-        agl_bench_fail ("the bus does not start");
-      g_usleep (1000);
-      self->on_bus = try_to_connect (self->bus, TRUE, NULL);
-    }
+  self->on_bus = connect_patiently (self->bus, TRUE);
 }
 
 void
@@ -185,6 +195,19 @@ agl_scene_start_daemon (AglScene *self)
 
   self->daemon_pid = agl_bench_spawn (argv, environment, NULL, NULL);
   agl_scene_await_name (self, NAME);
+}
+
+void
+agl_scene_start_alone (AglScene *self)
+{
+  g_autofree char *runtime = g_strdup_printf ("--runtime-dir=%s/alone", self->fast);
+  g_autofree char *state = g_strdup_printf ("--state-dir=%s/alone-state", self->root);
+  g_autofree char *config = g_strdup_printf ("--config=%s/locks.conf", self->root);
+  g_autofree char *address = g_strdup_printf ("unix:path=%s/alone/bus", self->fast);
+  const char *const argv[] = { self->daemon, "--user", "--no-bus", runtime, state, config, NULL };
+
+  self->alone_pid = agl_bench_spawn (argv, NULL, NULL, NULL);
+  self->on_alone = connect_patiently (address, FALSE);
 }
 
 void
@@ -247,6 +270,8 @@ void
 agl_scene_free (AglScene *self)
 {
   agl_scene_stop_daemon (self);
+  g_clear_object (&self->on_alone);
+  agl_bench_end (&self->alone_pid, SIGTERM);
   g_clear_object (&self->on_bus);
   agl_bench_end (&self->bus_pid, SIGTERM);
   if (chdir ("/") == 0)

@@ -2,6 +2,7 @@
 """What "meson install" puts where, file by file, into a DESTDIR."""
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -27,7 +28,8 @@ def expected():
     options = {option["name"]: option["value"] for option in introspect("buildoptions")}
     # "auto" is there with rst2man alone, and what the pages are made with the tests need: so it is there.
     given = {"systemd": options["systemd"], "polkit": options["polkit"] != "disabled", "man": options["man"] != "disabled",
-             "linguas": True}
+             "linguas": True, "applet": os.path.exists(os.path.join(harness.BUILD, "src", "applet", "agentctl-locks-applet"))}
+    given["appletman"] = given["applet"] and given["man"]
     paths = []
     with open(os.path.join(harness.BUILD, "tests", "docs", "installed-files.txt"), encoding="utf-8") as file:
         for line in file:
@@ -57,7 +59,7 @@ class Installed(unittest.TestCase):
     def test_programs_run_and_the_rest_does_not(self):
         for path in self.files:
             mode = stat.S_IMODE(os.lstat(self.root + path).st_mode)
-            program = os.path.basename(path) in ("agentctl-locks", "agentctl-locksd") and "completion" not in path
+            program = os.path.basename(path) in ("agentctl-locks", "agentctl-locks-applet", "agentctl-locksd") and "completion" not in path
             self.assertEqual(oct(mode), oct(0o755 if program else 0o644), path)
 
     def test_nothing_is_left_to_be_filled_in(self):
@@ -73,11 +75,18 @@ class Installed(unittest.TestCase):
 
     def test_what_refers_to_the_daemon_finds_it(self):
         daemon = next(path for path in self.files if path.endswith("/agentctl-locksd"))
-        names = [path for path in self.files if path.endswith(".service") and "/system-services/" not in path]
+        names = [path for path in self.files if path.endswith(".service") and "/system-services/" not in path
+                 and "Applet" not in path]
         self.assertGreater(len(names), 0)
         for path in names:
             with open(self.root + path, encoding="utf-8") as file:
                 self.assertRegex(file.read(), rf"(?m)^Exec(Start)?={daemon} --(user|system)$", path)
+
+    def test_what_refers_to_the_applet_finds_it(self):
+        for path in [path for path in self.files if path.endswith("Applet.service")]:
+            with open(self.root + path, encoding="utf-8") as file:
+                program = re.search(r"(?m)^Exec=(\S+) --gapplication-service$", file.read())[1]
+            self.assertIn(program, self.files)
 
     def test_every_manual_page_that_a_unit_names_is_there(self):
         pages = {os.path.basename(path) for path in self.files if "/man/" in path}

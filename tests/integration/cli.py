@@ -310,6 +310,23 @@ class Commands(harness.Case):
 
 
 @both_doors
+class Waits(harness.Case):
+    def test_a_service_that_does_not_come_back_ends_the_wait(self):
+        place = self.directory()
+        self.holder(place)
+        commands = [self.start_command_line(*arguments, place) for arguments in (["claim", "--wait"], ["wait"])]
+        for command in commands:
+            self.assertIn("waiting for", command.stdout.readline().decode())
+        self.service.kill()
+        for command in commands:
+            rest, _ = command.communicate(timeout=harness.LIMIT)
+            self.assertEqual(command.returncode, 69, rest)
+            self.assertEqual(rest.decode().count("went away"), 1, "it is said once")
+            self.assertIn(f"nobody answers at {self.service.address(self.door)}", rest.decode())
+        self.service.start()
+
+
+@both_doors
 class Wrong(harness.Case):
     def test_usage_is_64(self):
         with self.nothing_changes():

@@ -5,7 +5,7 @@
 #   need_packages GROUP...   installs what these groups lack; returns 1 when it cannot
 #
 # A line of the table: group, what shows that it is there (command:NAME, module:PKG-CONFIG-NAME, python:MODULE
-# of the system's Python, header:FILE, file:PATH), and its package on Debian and Ubuntu, Fedora, Arch.
+# of the system's Python, typelib:NAME-VERSION, header:FILE, file:PATH), and its package on Debian and Ubuntu, Fedora, Arch.
 
 package_table() {
     cat <<'END'
@@ -32,6 +32,9 @@ test   command:localedef           libc-bin                glibc-common         
 test   python:gi                   python3-gi              python3-gobject-base    python-gobject
 test   module:fuse3                libfuse3-dev            fuse3-devel             fuse3
 test   command:fusermount3         fuse3                   fuse3                   fuse3
+test   command:appstreamcli        appstream               appstream               appstream
+test   command:desktop-file-validate desktop-file-utils    desktop-file-utils      desktop-file-utils
+test   command:rsvg-convert        librsvg2-bin            librsvg2-tools          librsvg
 test   command:setpriv             util-linux              util-linux              util-linux
 test   command:setfacl             acl                     acl                     acl
 test   command:useradd             passwd                  shadow-utils            shadow
@@ -43,6 +46,13 @@ test   command:node                nodejs                  nodejs               
 test   command:npm                 npm                     nodejs-npm              npm
 test   command:promtool            prometheus              golang-github-prometheus prometheus
 test   command:dbus-send           dbus-bin                dbus-tools              dbus
+test   module:gtk4                 libgtk-4-dev            gtk4-devel              gtk4
+test   module:libadwaita-1         libadwaita-1-dev        libadwaita-devel        libadwaita
+test   file:/usr/share/icons/Adwaita/index.theme adwaita-icon-theme adwaita-icon-theme adwaita-icon-theme
+test   command:Xvfb                xvfb                    xorg-x11-server-Xvfb    xorg-server-xvfb
+test   command:xdotool             xdotool                 xdotool                 xdotool
+test   file:/usr/share/dbus-1/services/org.a11y.Bus.service at-spi2-core at-spi2-core at-spi2-core
+test   typelib:Atspi-2.0           gir1.2-atspi-2.0        at-spi2-core            at-spi2-core
 test   command:lsof                lsof                    lsof                    lsof
 bench  command:lsof                lsof                    lsof                    lsof
 bench  command:fuser               psmisc                  psmisc                  psmisc
@@ -59,6 +69,7 @@ package_is_there() {
     case $1 in
     command:*) command -v "${1#*:}" >/dev/null 2>&1 ;;
     module:*) pkg-config --exists "${1#*:}" 2>/dev/null ;;
+    typelib:*) /usr/bin/python3 -c "import gi; gi.require_version('${1#*:}'[:-4], '${1##*-}')" 2>/dev/null ;;
     python:*) /usr/bin/python3 -c "import ${1#*:}" 2>/dev/null ;;
     file:*) [ -e "${1#*:}" ] ;;
     header:*) printf '#include <%s>\n' "${1#*:}" | cc -E -x c -o /dev/null - 2>/dev/null ;;
