@@ -13,6 +13,7 @@
 
 #include "common/text.h"
 #include "core/undead.h"
+#include "service/descriptor-sink.h"
 
 /* Bound under a name of its own and then renamed: see bind_path(). */
 #define NEW_SUFFIX ".new"
@@ -55,6 +56,8 @@ listen_at (AglListenSocket *self, const char *name, gboolean is_abstract, GError
   size = (socklen_t)(offsetof (struct sockaddr_un, sun_path) + strlen (name) + 1);
   if (bind (self->fd, (struct sockaddr *)&where, size) != 0)
     return fail (error, errno, "bind");
+  /* Not before they were negotiated. */
+  agl_descriptor_set_welcome (self->fd, FALSE);
   /* The longest queue there can be: a full one makes other users' connect(2) wait. */
   if (listen (self->fd, SOMAXCONN) != 0)
     return fail (error, errno, "listen");
@@ -249,7 +252,7 @@ agl_listen_socket_free (AglListenSocket *self)
   if (is_still_ours (self) && unlink (self->path) != 0)
     g_message ("Cannot remove the socket of %s: %s", self->address, g_strerror (errno));
   if (self->fd >= 0)
-    close (self->fd);
+    agl_descriptor_sink_socket (self->fd, geteuid ());
   g_free (self->path);
   g_free (self->address);
   g_free (self);

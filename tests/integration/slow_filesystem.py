@@ -576,6 +576,33 @@ class Users(Case):
         self.assertEqual([held["id"] for held in self.me.list()], [lock])
         self.mount.go_on()
 
+    def test_a_descriptor_that_cannot_be_closed(self):
+        """To close a file is to wait for its server (FUSE_FLUSH), whoever it is handed to."""
+        caller = self.agent("/", uid=OTHERS)
+        file = caller.open("file", f"{self.mount.path}/a-file")
+        self.mount.stall()
+        self.refused("InvalidDirectory", caller.acquire, "", directory_fd=file, manual=True)
+        self.refused("InvalidOption", caller.acquire, "/", pidfd=file, follow_cwd=False)
+        self.refused("InvalidDirectory", caller.release, directory_fd=file)
+        self.everything_works()
+
+        # Who goes on has to stop some time, and others need not.
+        stuck = [caller.begin_acquire("", directory_fd=file, manual=True) for _ in range(100)]
+        for call in stuck:
+            self.assertRaises(harness.Refused, call.value)
+        self.assertRaises(harness.Refused, caller.connect, 1)
+        self.everything_works()
+        self.mount.go_on()
+        until(lambda: self.is_let_in(caller), "what hung to be closed")
+        self.assertEqual(caller.call("List", {}, slot=1), ([],))
+
+    @staticmethod
+    def is_let_in(caller):
+        with contextlib.suppress(harness.Refused):
+            caller.connect(1)
+            return True
+        return False
+
     def test_a_transfer_is_judged_when_it_is_made(self):
         """Whose lock it was when the filesystem was asked need not be whose it is when it has answered."""
         place = f"{self.slow}/place"
