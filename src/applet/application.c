@@ -3,6 +3,10 @@
 
 #include <glib/gi18n.h>
 
+#include "applet/notifier.h"
+#include "applet/preferences.h"
+#include "applet/presence.h"
+#include "applet/tray-hint.h"
 #include "applet/window.h"
 #include "config.h"
 
@@ -11,24 +15,42 @@ struct _AglApplication
   AdwApplication parent_instance;
   AglWhere where;
   gboolean background; /* --background */
-  gboolean held;       /* in the background, until the window is shown */
   AglLockModel *model;
   AglServiceLink *link;
+  AglRepositoryFinder *repositories;
+  AglChoices *choices;
+  AglNotifier *notifier;
+  AglNotices *notices;
+  AglPresence *presence;
+  GtkWindow *preferences; /* NULL: closed */
 };
 
 G_DEFINE_FINAL_TYPE (AglApplication, agl_application, ADW_TYPE_APPLICATION)
 
+/* The one with the rows: others may be before it. */
+static AglWindow *
+ensure_window (AglApplication *self)
+{
+  GList *windows = gtk_application_get_windows (GTK_APPLICATION (self));
+  AglWindow *window;
+
+  for (GList *link = windows; link != NULL; link = link->next)
+    if (AGL_IS_WINDOW (link->data))
+      return link->data;
+  window = agl_window_new (self);
+  agl_window_add_line (window, agl_tray_hint_new (self->presence));
+  return window;
+}
+
 void
 agl_application_show (AglApplication *self)
 {
-  GtkWindow *window = gtk_application_get_active_window (GTK_APPLICATION (self));
+  GtkWindow *window = GTK_WINDOW (ensure_window (self));
+  g_autofree char *token = agl_presence_take_token (self->presence);
 
-  if (window == NULL)
-    window = GTK_WINDOW (agl_window_new (self));
+  if (token != NULL)
+    gtk_window_set_startup_id (window, token);
   gtk_window_present (window);
-  if (self->held)
-    g_application_release (G_APPLICATION (self));
-  self->held = FALSE;
 }
 
 /* --- actions --- */
@@ -48,12 +70,40 @@ on_show (GSimpleAction *action, GVariant *parameter, gpointer user_data)
 static void
 on_show_lock (GSimpleAction *action, GVariant *parameter, gpointer user_data)
 {
-  GtkWindow *window;
-
   agl_application_show (user_data);
-  window = gtk_application_get_active_window (user_data);
-  if (AGL_IS_WINDOW (window))
-    agl_window_show_lock (AGL_WINDOW (window), g_variant_get_uint64 (parameter));
+  agl_window_show_lock (ensure_window (user_data), g_variant_get_uint64 (parameter));
+}
+
+static void
+on_claim (GSimpleAction *action, GVariant *parameter, gpointer user_data)
+{
+  agl_application_show (user_data);
+  g_action_group_activate_action (G_ACTION_GROUP (ensure_window (user_data)), "claim", NULL);
+}
+
+static void
+on_preferences (GSimpleAction *action, GVariant *parameter, gpointer user_data)
+{
+  AglApplication *self = user_data;
+
+  agl_application_show (self);
+  if (self->preferences == NULL)
+    {
+      AglPreferences *window = agl_preferences_new (GTK_WINDOW (ensure_window (self)), self->choices);
+
+      g_set_weak_pointer (&self->preferences, GTK_WINDOW (window));
+    }
+  gtk_window_present (self->preferences);
+}
+
+static void
+on_watch (GSimpleAction *action, GVariant *parameter, gpointer user_data)
+{
+  const char *directory;
+  gboolean watched;
+
+  g_variant_get (parameter, "(&sb)", &directory, &watched);
+  agl_choices_set_watched (AGL_APPLICATION (user_data)->choices, directory, watched);
 }
 
 static void
@@ -72,6 +122,9 @@ static const GActionEntry actions[] = {
   { "quit", on_quit },
   { "show", on_show },
   { "show-lock", on_show_lock, "t" },
+  { "claim", on_claim },
+  { "preferences", on_preferences },
+  { "watch", on_watch, "(sb)" },
   { "about", on_about },
 };
 
@@ -127,9 +180,8 @@ static const struct
   const char *action;
   const char *keys[2];
 } accelerators[] = {
-  { "app.quit", { "<Control>q" } },
-  { "win.claim", { "<Control>n" } },
-  { "win.search", { "<Control>f" } },
+  { "app.quit", { "<Control>q" } },     { "app.preferences", { "<Control>comma" } },
+  { "win.claim", { "<Control>n" } },    { "win.search", { "<Control>f" } },
   { "window.close", { "<Control>w" } },
 };
 
@@ -145,6 +197,11 @@ agl_application_startup (GApplication *application)
                                            accelerators[i].keys);
   self->model = agl_lock_model_new ();
   self->link = agl_service_link_new (&self->where, self->model);
+  self->repositories = agl_repository_finder_new (self->model);
+  self->choices = agl_choices_new ();
+  self->notifier = agl_notifier_new (application);
+  self->notices = agl_notices_new (self->model, self->choices, &agl_notifier_outlet, self->notifier);
+  self->presence = agl_presence_new (self, self->choices);
   agl_service_link_open (self->link);
 }
 
@@ -157,8 +214,7 @@ agl_application_activate (GApplication *application)
   if (self->background)
     {
       self->background = FALSE;
-      self->held = TRUE;
-      g_application_hold (application);
+      agl_presence_start_hidden (self->presence);
     }
   else
     agl_application_show (self);
@@ -169,6 +225,13 @@ agl_application_shutdown (GApplication *application)
 {
   AglApplication *self = AGL_APPLICATION (application);
 
+  /* Nobody looks from here on: what stands could not be taken back. */
+  if (self->notices != NULL)
+    agl_notices_withdraw_all (self->notices);
+  g_clear_object (&self->notices);
+  g_clear_pointer (&self->notifier, agl_notifier_free);
+  if (self->presence != NULL)
+    agl_presence_close (self->presence);
   if (self->link != NULL)
     agl_service_link_close (self->link);
   G_APPLICATION_CLASS (agl_application_parent_class)->shutdown (application);
@@ -196,11 +259,29 @@ agl_application_get_model (AglApplication *self)
   return self->model;
 }
 
+AglChoices *
+agl_application_get_choices (AglApplication *self)
+{
+  g_return_val_if_fail (AGL_IS_APPLICATION (self), NULL);
+  return self->choices;
+}
+
+AglRepositoryFinder *
+agl_application_get_repositories (AglApplication *self)
+{
+  g_return_val_if_fail (AGL_IS_APPLICATION (self), NULL);
+  return self->repositories;
+}
+
 static void
 agl_application_finalize (GObject *object)
 {
   AglApplication *self = AGL_APPLICATION (object);
 
+  g_clear_weak_pointer (&self->preferences);
+  g_clear_object (&self->presence);
+  g_clear_object (&self->choices);
+  g_clear_object (&self->repositories);
   g_clear_object (&self->link);
   g_clear_object (&self->model);
   g_free (self->where.address);

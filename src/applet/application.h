@@ -2,15 +2,18 @@
 #pragma once
 #include <adwaita.h>
 
+#include "applet/choices.h"
+#include "applet/repository.h"
 #include "applet/service-link.h"
 
 /* The applet: one process a session, with or without its window.
  *
  * Actions, exported on the session bus as every GApplication's: app.quit, app.about, app.show (the window),
- * app.show-lock (t id: the window, with that lock in view). Those of the window are in window.h.
+ * app.show-lock (t id: the window, with that lock in view), app.claim (the window, asking for a claim),
+ * app.preferences, app.watch ((sb) directory and whether to). Those of the window are in window.h.
  *
- * A launch with --background, or by D-Bus activation, shows no window. The application ends with its last
- * window unless somebody holds it (g_application_hold(), as the tray does while it is shown). */
+ * A launch with --background shows no window, where there is a tray. The application ends with its last
+ * window unless presence holds it, see presence.h. */
 #define AGL_APPLICATION_ID "org.agentctl.Locks.Applet"
 
 #define AGL_TYPE_APPLICATION (agl_application_get_type ())
@@ -21,6 +24,8 @@ AglApplication *agl_application_new (void);
 /* From startup on; NULL before. */
 AglServiceLink *agl_application_get_link (AglApplication *self);
 AglLockModel *agl_application_get_model (AglApplication *self);
+AglChoices *agl_application_get_choices (AglApplication *self);
+AglRepositoryFinder *agl_application_get_repositories (AglApplication *self);
 
 /* Shows the window, made when there is none. */
 void agl_application_show (AglApplication *self);

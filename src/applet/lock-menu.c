@@ -12,8 +12,19 @@ append (GMenu *section, AglLockEntry *lock, const char *label, const char *actio
   g_menu_append_item (section, item);
 }
 
+static void
+append_watch (GMenu *section, AglLockEntry *lock, AglChoices *choices)
+{
+  const char *directory = agl_lock_entry_get_directory (lock);
+  gboolean watched = agl_choices_get_watched (choices, directory);
+  g_autoptr (GMenuItem) item = g_menu_item_new (watched ? _ ("Stop _Watching") : _ ("_Watch"), NULL);
+
+  g_menu_item_set_action_and_target (item, "app.watch", "(sb)", directory, !watched);
+  g_menu_append_item (section, item);
+}
+
 GMenuModel *
-agl_lock_menu_new (AglLockEntry *lock)
+agl_lock_menu_new (AglLockEntry *lock, AglChoices *choices)
 {
   g_autoptr (GMenu) look = g_menu_new ();
   g_autoptr (GMenu) end = g_menu_new ();
@@ -22,6 +33,7 @@ agl_lock_menu_new (AglLockEntry *lock)
   append (look, lock, _ ("_Copy Path"), "win.copy-path");
   append (look, lock, _ ("Open _Folder"), "win.open-folder");
   append (look, lock, _ ("Open _Terminal Here"), "win.open-terminal");
+  append_watch (look, lock, choices);
   if (agl_lock_entry_is_claim (lock))
     append (end, lock, _ ("_Release"), "win.release");
   else

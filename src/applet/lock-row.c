@@ -3,6 +3,7 @@
 
 #include <glib/gi18n.h>
 
+#include "applet/application.h"
 #include "applet/lock-groups.h"
 #include "applet/lock-menu.h"
 #include "applet/lock-words.h"
@@ -162,7 +163,8 @@ static void
 make_menu (GtkMenuButton *button, gpointer user_data)
 {
   AglLockEntry *lock = agl_lock_row_get_entry (user_data);
-  g_autoptr (GMenuModel) menu = lock == NULL ? NULL : agl_lock_menu_new (lock);
+  AglChoices *choices = agl_application_get_choices (AGL_APPLICATION (g_application_get_default ()));
+  g_autoptr (GMenuModel) menu = lock == NULL ? NULL : agl_lock_menu_new (lock, choices);
 
   gtk_menu_button_set_menu_model (button, menu);
 }

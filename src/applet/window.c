@@ -8,7 +8,6 @@
 #include "applet/lock-groups.h"
 #include "applet/lock-list.h"
 #include "applet/lock-search.h"
-#include "applet/repository.h"
 
 /* A word is read in this time. */
 #define TOAST_SEC 3
@@ -17,6 +16,7 @@ struct _AglWindow
 {
   AdwApplicationWindow parent_instance;
   AglServiceLink *link;
+  AglChoices *choices;
   AglRepositoryFinder *repositories;
   GtkFilter *filter;
   GListModel *shown; /* the locks that the search leaves */
@@ -25,6 +25,7 @@ struct _AglWindow
   AdwWindowTitle *window_title;
   GtkSearchBar *search_bar;
   GtkSearchEntry *search_entry;
+  GtkBox *lines;
   GtkRevealer *banner;
   GtkLabel *banner_label;
   GtkStack *pages;
@@ -56,6 +57,13 @@ agl_window_say (AglWindow *self, const char *text)
   toast = adw_toast_new (escaped);
   adw_toast_set_timeout (toast, TOAST_SEC);
   adw_toast_overlay_add_toast (self->toasts, toast);
+}
+
+void
+agl_window_add_line (AglWindow *self, GtkWidget *line)
+{
+  g_return_if_fail (AGL_IS_WINDOW (self));
+  gtk_box_append (self->lines, line);
 }
 
 /* --- how things stand --- */
@@ -208,19 +216,27 @@ static const GActionEntry entries[] = {
 /* --- GObject --- */
 
 static void
+arrange (AglWindow *self)
+{
+  g_autoptr (AglLockGroups) groups = NULL;
+
+  if (agl_choices_get (self->choices, "group-by-repository"))
+    {
+      groups = agl_lock_groups_new (self->shown);
+      g_signal_connect_object (self->repositories, "found", G_CALLBACK (agl_lock_groups_regroup), groups,
+                               G_CONNECT_SWAPPED);
+    }
+  agl_lock_list_set_items (self->list, groups != NULL ? G_LIST_MODEL (groups) : self->shown);
+}
+
+static void
 follow (AglWindow *self, AglServiceLink *link)
 {
   GListModel *locks = G_LIST_MODEL (agl_service_link_get_model (link));
-  g_autoptr (AglLockGroups) groups = NULL;
 
   self->link = g_object_ref (link);
-  self->repositories = agl_repository_finder_new (agl_service_link_get_model (link));
   self->filter = GTK_FILTER (gtk_custom_filter_new (is_wanted, self, NULL));
   self->shown = G_LIST_MODEL (gtk_filter_list_model_new (g_object_ref (locks), g_object_ref (self->filter)));
-  groups = agl_lock_groups_new (self->shown);
-  g_signal_connect_object (self->repositories, "found", G_CALLBACK (agl_lock_groups_regroup), groups,
-                           G_CONNECT_SWAPPED);
-  agl_lock_list_set_items (self->list, G_LIST_MODEL (groups));
   g_signal_connect_object (link, "notify::state", G_CALLBACK (on_link_changed), self, 0);
   g_signal_connect_object (link, "notify::reason", G_CALLBACK (on_link_changed), self, 0);
   g_signal_connect_object (self->shown, "items-changed", G_CALLBACK (on_items_changed), self, 0);
@@ -233,7 +249,12 @@ agl_window_new (AglApplication *application)
 {
   AglWindow *self = g_object_new (AGL_TYPE_WINDOW, "application", application, NULL);
 
+  self->choices = g_object_ref (agl_application_get_choices (application));
+  self->repositories = g_object_ref (agl_application_get_repositories (application));
   follow (self, agl_application_get_link (application));
+  g_signal_connect_object (self->choices, "notify::group-by-repository", G_CALLBACK (arrange), self,
+                           G_CONNECT_SWAPPED);
+  arrange (self);
   return self;
 }
 
@@ -257,6 +278,7 @@ agl_window_dispose (GObject *object)
     gtk_custom_filter_set_filter_func (GTK_CUSTOM_FILTER (self->filter), NULL, NULL, NULL);
   g_clear_object (&self->shown);
   g_clear_object (&self->filter);
+  g_clear_object (&self->choices);
   g_clear_object (&self->repositories);
   g_clear_object (&self->link);
   g_clear_pointer (&self->words, g_strfreev);
@@ -275,6 +297,7 @@ agl_window_class_init (AglWindowClass *klass)
   gtk_widget_class_bind_template_child (widget_class, AglWindow, window_title);
   gtk_widget_class_bind_template_child (widget_class, AglWindow, search_bar);
   gtk_widget_class_bind_template_child (widget_class, AglWindow, search_entry);
+  gtk_widget_class_bind_template_child (widget_class, AglWindow, lines);
   gtk_widget_class_bind_template_child (widget_class, AglWindow, banner);
   gtk_widget_class_bind_template_child (widget_class, AglWindow, banner_label);
   gtk_widget_class_bind_template_child (widget_class, AglWindow, pages);

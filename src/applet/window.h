@@ -19,3 +19,6 @@ void agl_window_show_lock (AglWindow *self, guint64 id);
 
 /* A word about what went well, for a moment. */
 void agl_window_say (AglWindow *self, const char *text);
+
+/* Above the list, below what is there already. @line: floating is fine. */
+void agl_window_add_line (AglWindow *self, GtkWidget *line);

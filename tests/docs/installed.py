@@ -2,6 +2,7 @@
 """What "meson install" puts where, file by file, into a DESTDIR."""
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -74,11 +75,18 @@ class Installed(unittest.TestCase):
 
     def test_what_refers_to_the_daemon_finds_it(self):
         daemon = next(path for path in self.files if path.endswith("/agentctl-locksd"))
-        names = [path for path in self.files if path.endswith(".service") and "/system-services/" not in path]
+        names = [path for path in self.files if path.endswith(".service") and "/system-services/" not in path
+                 and "Applet" not in path]
         self.assertGreater(len(names), 0)
         for path in names:
             with open(self.root + path, encoding="utf-8") as file:
                 self.assertRegex(file.read(), rf"(?m)^Exec(Start)?={daemon} --(user|system)$", path)
+
+    def test_what_refers_to_the_applet_finds_it(self):
+        for path in [path for path in self.files if path.endswith("Applet.service")]:
+            with open(self.root + path, encoding="utf-8") as file:
+                program = re.search(r"(?m)^Exec=(\S+) --gapplication-service$", file.read())[1]
+            self.assertIn(program, self.files)
 
     def test_every_manual_page_that_a_unit_names_is_there(self):
         pages = {os.path.basename(path) for path in self.files if "/man/" in path}

@@ -12,6 +12,8 @@
  *   app.test-choose ((su))      title and position: chooses in a field of the window on top
  *   app.test-direction (b rtl)  right to left
  *   app.test-size ((ii) size)   of the window
+ *   app.test-close              closes the window
+ *   app.test-use (s name)       switches the switch or presses the button of that widget name
  *   app.test-menu (t id)        opens the menu of a lock; 0: closes it
  *   app.test-frames (s file)    since the last time: for each frame when it was drawn, in µs, a line each */
 #include <glib/gi18n.h>
@@ -474,14 +476,49 @@ on_frames (GSimpleAction *action, GVariant *parameter, gpointer user_data)
 
 /* --- all --- */
 
+static void
+on_close (GSimpleAction *action, GVariant *parameter, gpointer user_data)
+{
+  gtk_window_close (gtk_application_get_active_window (user_data));
+}
+
+static gboolean
+use_if (GtkWidget *widget, gpointer name)
+{
+  if (!g_str_equal (gtk_widget_get_name (widget), name))
+    return FALSE;
+  if (GTK_IS_SWITCH (widget))
+    gtk_switch_set_active (GTK_SWITCH (widget), !gtk_switch_get_active (GTK_SWITCH (widget)));
+  else
+    g_signal_emit_by_name (widget, "clicked");
+  return TRUE;
+}
+
+static void
+on_use (GSimpleAction *action, GVariant *parameter, gpointer user_data)
+{
+  const char *name = g_variant_get_string (parameter, NULL);
+
+  if (!visit_all (GTK_WIDGET (top_window (user_data)), use_if, (gpointer)name))
+    g_error ("there is no widget “%s” to use", name);
+}
+
 static const GActionEntry hooks[] = {
-  { "test-idle", on_idle, "s" },           { "test-search", on_search, "s" },
-  { "test-clipboard", on_clipboard, "s" }, { "test-state", on_state, "s" },
-  { "test-press", on_press, "s" },         { "test-type", on_type, "(ss)" },
-  { "test-choose", on_choose, "(su)" },    { "test-picture", on_picture, "s" },
-  { "test-rows", on_rows, "s" },           { "test-direction", on_direction, "b" },
-  { "test-size", on_size, "(ii)" },        { "test-menu", on_menu, "t" },
+  { "test-idle", on_idle, "s" },
+  { "test-search", on_search, "s" },
+  { "test-clipboard", on_clipboard, "s" },
+  { "test-state", on_state, "s" },
+  { "test-press", on_press, "s" },
+  { "test-type", on_type, "(ss)" },
+  { "test-choose", on_choose, "(su)" },
+  { "test-picture", on_picture, "s" },
+  { "test-rows", on_rows, "s" },
+  { "test-direction", on_direction, "b" },
+  { "test-size", on_size, "(ii)" },
+  { "test-menu", on_menu, "t" },
   { "test-frames", on_frames, "s" },
+  { "test-close", on_close },
+  { "test-use", on_use, "s" },
 };
 
 int

@@ -60,6 +60,21 @@ class Reader(AppletCase):
         for word in (place, "claude", str(agent.pid), "the parser", "Exclusive"):
             self.assertIn(word, line)
 
+    def test_preferences_have_names(self):
+        applet = self.start_reader()
+        applet.wait_page("empty")
+        applet.activate("app.watch", GLib.Variant("(sb)", ("/w/a", True)))
+        applet.activate("app.preferences")
+        applet.wait_state(lambda state: "Notifications" in state["dialog"], "the preferences")
+        objects = until(lambda: self.objects(applet), "the applet on the accessibility bus")
+        # But libadwaita's own field of a search that is switched off.
+        self.assert_named([one for one in objects if one["name"] != "GtkSearchEntry"])
+        named = {one["name"] for one in objects if one["role"] in ("switch", "toggle button", "check box")}
+        self.assertLessEqual({"A Lock Has Ended", "A Lock Was Taken Away", "An Agent Has Left Its Directory",
+                              "A Wait Is Over", "Watch Every Directory", "Group by Repository", "Run in the Background",
+                              "Start at Login"}, named)
+        self.assertIn(("push button", "Stop watching /w/a"), {(one["role"], one["name"]) for one in objects})
+
     def test_claiming_by_its_means(self):
         """A press of the button as a reader would press it opens the dialog, and everything in it has a name."""
         applet = self.start_reader()

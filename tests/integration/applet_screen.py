@@ -43,10 +43,7 @@ class Applet:
 
     def __init__(self, case, *arguments, environment=None, program="tests/integration/test-applet"):
         self.case, self.root = case, case.service.root
-        self.environment = {
-            **case.service.environment, "DISPLAY": case.screen.display, "GDK_BACKEND": "x11", "GSK_RENDERER": "cairo",
-            "GTK_A11Y": "none", "GSETTINGS_BACKEND": "memory", "GTK_USE_PORTAL": "0", "NO_AT_BRIDGE": "1",
-            "XDG_DATA_DIRS": "/usr/local/share:/usr/share", **(environment or {})}
+        self.environment = self.make_environment(case, environment)
         self.n_files = 0
         self.log = f"{self.root}/applet.log"
         with open(self.log, "ab") as log:
@@ -59,6 +56,13 @@ class Applet:
             | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION, None, None)
         self.bus.set_exit_on_close(False)
         until(self.is_there, "the applet's name on the bus")
+
+    @staticmethod
+    def make_environment(case, environment=None):
+        return {
+            **case.service.environment, "DISPLAY": case.screen.display, "GDK_BACKEND": "x11", "GSK_RENDERER": "cairo",
+            "GSETTINGS_SCHEMA_DIR": os.path.join(harness.BUILD, "data", "applet"), "GTK_A11Y": "none", "GSETTINGS_BACKEND": "memory", "GTK_USE_PORTAL": "0", "NO_AT_BRIDGE": "1",
+            "XDG_DATA_DIRS": "/usr/local/share:/usr/share", **(environment or {})}
 
     def call(self, path, interface, method, args, destination=APPLET):
         return self.bus.call_sync(destination, path, interface, method, args, None, Gio.DBusCallFlags.NO_AUTO_START,

@@ -32,6 +32,9 @@ test   command:localedef           libc-bin                glibc-common         
 test   python:gi                   python3-gi              python3-gobject-base    python-gobject
 test   module:fuse3                libfuse3-dev            fuse3-devel             fuse3
 test   command:fusermount3         fuse3                   fuse3                   fuse3
+test   command:appstreamcli        appstream               appstream               appstream
+test   command:desktop-file-validate desktop-file-utils    desktop-file-utils      desktop-file-utils
+test   command:rsvg-convert        librsvg2-bin            librsvg2-tools          librsvg
 test   command:setpriv             util-linux              util-linux              util-linux
 test   command:setfacl             acl                     acl                     acl
 test   command:useradd             passwd                  shadow-utils            shadow
