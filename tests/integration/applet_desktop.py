@@ -158,7 +158,19 @@ class Notifications(Owner):
 
     def __init__(self, address):
         self.shown, self.all, self.n = {}, [], 0
+        self.held = None  # a list: answers that are kept back
         super().__init__(address)
+
+    def _on_call(self, connection, sender, path, interface, method, args, invocation):
+        if method == "Notify" and self.held is not None:
+            self.held.append((invocation, self.Notify(sender, *args.unpack())))
+        else:
+            super()._on_call(connection, sender, path, interface, method, args, invocation)
+
+    def answer(self):
+        for invocation, value in self.held:
+            invocation.return_value(value)
+        self.held = None
 
     def Notify(self, _sender, _application, replaces, _icon, title, body, actions, hints, _timeout):
         self.n += 1
