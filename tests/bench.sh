@@ -41,3 +41,9 @@ export AGENTCTL_LOCKS_AGENTS_DIR
 "$build/tests/bench/bench" "$build/tests/bench" "$build/src/service/agentctl-locksd" \
     "$build/src/client/agentctl-locks" "$json" || exit 1
 echo "The same as JSON: $json"
+
+# Where the applet is built: how fluid its window is with a thousand locks (tests/bench/applet-frames.c), in milliseconds.
+if [ -x "$build/tests/bench/applet-frames" ] && command -v Xvfb >/dev/null; then
+    echo "Frames of the applet:"
+    "$build/tests/bench/applet-frames" 1000 0 && "$build/tests/bench/applet-frames" 1000 400
+fi

@@ -152,6 +152,7 @@ agl_claim_dialog_present (AglWindow *parent, const char *directory)
       GTK_WINDOW (self), MIN (DEFAULT_WIDTH, gtk_widget_get_width (GTK_WIDGET (parent))), DEFAULT_HEIGHT);
   if (directory != NULL && g_utf8_validate (directory, -1, NULL))
     gtk_editable_set_text (GTK_EDITABLE (self->directory), directory);
+  gtk_widget_grab_focus (GTK_WIDGET (self->directory));
   gtk_window_present (GTK_WINDOW (self));
 }
 

@@ -72,47 +72,107 @@ on_unbind (GtkSignalListItemFactory *factory, GtkListItem *item, gpointer user_d
   agl_lock_row_set_item (row, NULL);
 }
 
-static void
-on_activate (GtkListView *view, guint position, gpointer user_data)
+static AglLockRow *
+find_row (AglLockList *self, gpointer item)
 {
-  AglLockList *self = user_data;
-  g_autoptr (GObject) item = g_list_model_get_item (G_LIST_MODEL (self->selection), position);
   GHashTableIter iter;
   gpointer row;
 
   g_hash_table_iter_init (&iter, self->rows);
   while (g_hash_table_iter_next (&iter, &row, NULL))
-    if (G_OBJECT (agl_lock_row_get_entry (row)) == item)
-      {
-        agl_lock_row_open_menu (row);
-        return;
-      }
+    if ((gpointer)agl_lock_row_get_entry (row) == item)
+      return row;
+  return NULL;
+}
+
+static void
+open_menu (AglLockList *self, gpointer item)
+{
+  AglLockRow *row = find_row (self, item);
+
+  if (row != NULL)
+    agl_lock_row_open_menu (row);
+}
+
+static void
+on_activate (GtkListView *view, guint position, gpointer user_data)
+{
+  AglLockList *self = user_data;
+  g_autoptr (GObject) item = g_list_model_get_item (G_LIST_MODEL (self->selection), position);
+
+  open_menu (self, item);
 }
 
 /* --- keys --- */
 
-static const struct
+static void
+on_menu_key (AglLockList *self, AglLockEntry *lock)
 {
-  const char *trigger, *action;
-} keys[] = {
-  { "<Control>c", "win.copy-path" },
-  { "<Control>o", "win.open-folder" },
-  { "<Control>t", "win.open-terminal" },
-  { "Delete", "win.release" },
+  open_menu (self, lock);
+}
+
+static void
+on_escape (AglLockList *self, AglLockEntry *lock)
+{
+  agl_lock_entry_set_trouble (lock, NULL);
+}
+
+/* What holds it lives: then it takes force, and that is asked for first. */
+static void
+on_delete (AglLockList *self, AglLockEntry *lock)
+{
+  const char *action = agl_lock_entry_is_claim (lock) ? "win.release" : "win.force-release";
+
+  gtk_widget_activate_action (GTK_WIDGET (self), action, "t", agl_lock_entry_get_id (lock));
+}
+
+/* The lock whose row has the focus, which Tab moves too, else the selected one; NULL: none. */
+static AglLockEntry *
+current_lock (AglLockList *self)
+{
+  GtkRoot *root = gtk_widget_get_root (GTK_WIDGET (self));
+  GtkWidget *focus = root == NULL ? NULL : gtk_root_get_focus (root);
+  GObject *item = gtk_single_selection_get_selected_item (self->selection);
+  GHashTableIter iter;
+  gpointer row;
+
+  g_hash_table_iter_init (&iter, self->rows);
+  while (focus != NULL && g_hash_table_iter_next (&iter, &row, NULL))
+    if (focus == gtk_widget_get_parent (row) || gtk_widget_is_ancestor (focus, row))
+      return agl_lock_row_get_entry (row);
+  return AGL_IS_LOCK_ENTRY (item) ? AGL_LOCK_ENTRY (item) : NULL;
+}
+
+typedef struct
+{
+  const char *trigger, *action; /* an action of the window, or */
+  void (*handler) (AglLockList *self, AglLockEntry *lock);
+} Key;
+
+static const Key keys[] = {
+  { "<Control>c", "win.copy-path", NULL },
+  { "<Control>o", "win.open-folder", NULL },
+  { "<Control>t", "win.open-terminal", NULL },
+  { "Delete", NULL, on_delete },
+  { "Escape", NULL, on_escape },
+  { "Menu", NULL, on_menu_key },
+  { "<Shift>F10", NULL, on_menu_key },
 };
 
 static gboolean
-on_key (GtkWidget *widget, GVariant *arguments, gpointer action)
+on_key (GtkWidget *widget, GVariant *arguments, gpointer user_data)
 {
-  GObject *item = gtk_single_selection_get_selected_item (AGL_LOCK_LIST (widget)->selection);
-  AglLockEntry *lock = AGL_IS_LOCK_ENTRY (item) ? AGL_LOCK_ENTRY (item) : NULL;
+  AglLockList *self = AGL_LOCK_LIST (widget);
+  AglLockEntry *lock = current_lock (self);
+  const Key *key = user_data;
 
   if (lock == NULL)
     return FALSE;
-  /* What holds it lives: then it takes force, and that is asked for first. */
-  if (g_str_equal (action, "win.release") && !agl_lock_entry_is_claim (lock))
-    action = (gpointer) "win.force-release";
-  return gtk_widget_activate_action (widget, action, "t", agl_lock_entry_get_id (lock));
+  if (key->handler != NULL)
+    key->handler (self, lock);
+  else
+    gtk_widget_activate_action (widget, key->action, "t", agl_lock_entry_get_id (lock));
+  return TRUE;
 }
 
 static void
@@ -124,7 +184,7 @@ add_keys (AglLockList *self)
     gtk_shortcut_controller_add_shortcut (
         GTK_SHORTCUT_CONTROLLER (controller),
         gtk_shortcut_new (gtk_shortcut_trigger_parse_string (keys[i].trigger),
-                          gtk_callback_action_new (on_key, (gpointer)keys[i].action, NULL)));
+                          gtk_callback_action_new (on_key, (gpointer)&keys[i], NULL)));
   gtk_widget_add_controller (GTK_WIDGET (self), controller);
 }
 

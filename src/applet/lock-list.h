@@ -6,8 +6,8 @@
 
 /* The rows: only as many widgets as are in view, and a clock that runs only while they are.
  *
- * Keys, on the selected lock: Enter its menu, Ctrl+C copy path, Ctrl+O folder, Ctrl+T terminal, Delete
- * release. */
+ * Keys, on the lock with the focus: Enter its menu, Ctrl+C copy path, Ctrl+O folder, Ctrl+T terminal, Delete
+ * release, Escape dismisses an error. */
 #define AGL_TYPE_LOCK_LIST (agl_lock_list_get_type ())
 G_DECLARE_FINAL_TYPE (AglLockList, agl_lock_list, AGL, LOCK_LIST, AdwBin)
 

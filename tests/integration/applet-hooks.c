@@ -309,6 +309,10 @@ on_state (GSimpleAction *action, GVariant *parameter, gpointer user_data)
     visit_all (top, add_label, json);
   json_builder_end_array (json);
   visit_all (window, is_focused, &focused);
+  add_text (json, "focus",
+            gtk_window_get_focus (GTK_WINDOW (top)) == NULL
+                ? ""
+                : G_OBJECT_TYPE_NAME (gtk_window_get_focus (GTK_WINDOW (top))));
   json_builder_set_member_name (json, "focused");
   json_builder_add_int_value (json, focused == NULL ? 0 : (gint64)agl_lock_entry_get_id (focused));
   json_builder_end_object (json);

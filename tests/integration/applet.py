@@ -321,5 +321,88 @@ class Actions(AppletCase):
         applet.wait_state(lambda state: not state["dialog"], "the end of the dialog")
 
 
+class Keyboard(AppletCase):
+    """Everything without a pointer: real keys, through the X server."""
+
+    def wait_focus(self, applet, lock):
+        applet.wait_state(lambda state: state["focused"] == lock, f"the focus on lock {lock}")
+
+    def test_claim_and_release(self):
+        applet = self.start_applet()
+        applet.wait_page("empty")
+        applet.strike("ctrl+n")
+        applet.wait_state(lambda state: "Claim a Directory" in state["dialog"], "the dialog")
+        applet.write(self.directory("mine"))
+        applet.strike("Return")
+        lock = self.me.wait_signal("LockAcquired").id
+        self.wait_no_dialog(applet)
+        applet.wait_ids([lock])
+        self.move_to(applet, lock)
+        applet.strike("Delete")
+        self.me.wait_released(lock, "released")
+
+    def wait_no_dialog(self, applet):
+        """There is no window manager here that gives the keyboard back to the window below."""
+        applet.wait_state(lambda state: not state["dialog"], "no dialog")
+        applet.activate("app.show")
+
+    def move_to(self, applet, lock):
+        """Into the list with Tab, down to the row."""
+        def there():
+            if applet.state()["focused"] == lock:
+                return True
+            applet.strike("Tab")
+            return False
+        until(there, lambda: f"the focus on lock {lock}; {applet.state()}")
+
+    def test_rows(self):
+        first, second = self.claim("one"), self.claim("two")
+        applet = self.start_applet(environment={"PATH": f"{self.service.root}/nothing"})
+        applet.wait_ids([first, second])
+        self.move_to(applet, first)
+        applet.strike("Down")
+        self.wait_focus(applet, second)
+        applet.strike("ctrl+c")
+        until(lambda: applet.clipboard() == self.directory("two"), lambda: f"the path; copied: {applet.clipboard()}")
+        applet.strike("ctrl+t")
+        applet.wait_row(second, lambda row: "terminal" in row["trouble"], "an error in the row")
+        applet.strike("Escape")
+        applet.wait_row(second, lambda row: row["trouble"] == "", "no error any more")
+        applet.strike("Return")
+        applet.wait_state(lambda state: "Open Terminal Here" in state["texts"], "the menu")
+        applet.strike("Escape")
+        applet.wait_state(lambda state: "Open Terminal Here" not in state["texts"], "no menu")
+        self.wait_focus(applet, second)
+
+    def test_force(self):
+        """Delete asks; Escape, and Enter on what is offered first, leave things as they are."""
+        _, lock = self.holder(self.directory())
+        applet = self.start_applet()
+        applet.wait_ids([lock])
+        self.move_to(applet, lock)
+        for answer in ("Escape", "Return"):
+            applet.strike("Delete")
+            applet.wait_state(lambda state: state["dialog"], "a question")
+            applet.strike(answer)
+            self.wait_no_dialog(applet)
+            self.wait_focus(applet, lock)
+        self.assertEqual([one["id"] for one in self.me.list()], [lock])
+        applet.strike("Delete")
+        applet.wait_state(lambda state: state["dialog"], "a question")
+        applet.strike("Tab", "space")
+        self.me.wait_released(lock, "forced")
+
+    def test_search(self):
+        """Typing begins it, Enter goes to what was found, Escape ends it."""
+        first, second = self.claim("apple"), self.claim("pear")
+        applet = self.start_applet()
+        applet.wait_ids([first, second])
+        applet.strike("ctrl+f")
+        applet.write("pear")
+        applet.wait_ids([second])
+        applet.strike("Escape")
+        applet.wait_ids([first, second])
+
+
 if __name__ == "__main__":
     harness.main()

@@ -3,6 +3,7 @@
 actions (org.gtk.Actions): those that people use, and those of applet-hooks.c."""
 import json
 import os
+import shutil
 import subprocess
 
 import harness
@@ -11,6 +12,7 @@ from harness import until
 
 APPLET = "org.agentctl.Locks.Applet"
 APPLET_PATH = "/org/agentctl/Locks/Applet"
+XDOTOOL = shutil.which("xdotool")
 PICTURES = os.path.join(harness.BUILD, "tests", "applet-pictures")
 
 
@@ -90,6 +92,15 @@ class Applet:
     def press(self, label):
         """A button of the window on top."""
         self.activate("app.test-press", GLib.Variant("s", label))
+
+    def strike(self, *keys):
+        """On the keyboard, through the X server: "ctrl+n", "Down"."""
+        subprocess.run([XDOTOOL, "key", *keys], check=True, env=self.environment, stdin=subprocess.DEVNULL,
+                       timeout=harness.LIMIT)
+
+    def write(self, text):
+        subprocess.run([XDOTOOL, "type", text], check=True, env=self.environment, stdin=subprocess.DEVNULL,
+                       timeout=harness.LIMIT)
 
     def type(self, title, text):
         self.activate("app.test-type", GLib.Variant("(ss)", (title, text)))

@@ -50,6 +50,7 @@ test   module:gtk4                 libgtk-4-dev            gtk4-devel           
 test   module:libadwaita-1         libadwaita-1-dev        libadwaita-devel        libadwaita
 test   file:/usr/share/icons/Adwaita/index.theme adwaita-icon-theme adwaita-icon-theme adwaita-icon-theme
 test   command:Xvfb                xvfb                    xorg-x11-server-Xvfb    xorg-server-xvfb
+test   command:xdotool             xdotool                 xdotool                 xdotool
 test   file:/usr/share/dbus-1/services/org.a11y.Bus.service at-spi2-core at-spi2-core at-spi2-core
 test   typelib:Atspi-2.0           gir1.2-atspi-2.0        at-spi2-core            at-spi2-core
 test   command:lsof                lsof                    lsof                    lsof
