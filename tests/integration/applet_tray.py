@@ -250,7 +250,7 @@ class Background(DesktopCase):
         self.choose(background=False)
         until(lambda: not self.has_owner(name), "the item's end")
         self.choose(background=True)
-        until(lambda: len(self.tray.items) == 2, "the item again")
+        self.tray.wait_item(2)
         applet.activate("app.test-close")
         until(lambda: not applet.has_window(), "no window")
         # Nobody is left unseen.
