@@ -1,13 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-#   sh tests/bench.sh [JSON]
+#   sh tests/bench.sh [--page] [JSON]
 #
 # Builds a release and measures it against references in the same run: one table, and the same as JSON in the
-# file JSON (default: bench.json in the build folder). docs/performance.md says what each row means.
+# file JSON (default: bench.json in the build folder). docs/performance.md says what each row means; with
+# --page its table is replaced by that of this run.
 #
 # AGENTCTL_LOCKS_BENCH_DIR   where to build; default: build/bench in the source tree
 set -u
+page=
 SOURCE=$(cd "$(dirname "$0")/.." && pwd -P) || exit 1
 # shellcheck source=tests/lib/packages.sh
 . "$SOURCE/tests/lib/packages.sh"
@@ -16,8 +18,12 @@ SOURCE=$(cd "$(dirname "$0")/.." && pwd -P) || exit 1
 
 case ${1-} in
 -h | --help)
-    sed -n '4,9s/^# \{0,1\}//p' "$0"
+    sed -n '4,10s/^# \{0,1\}//p' "$0"
     exit 0
+    ;;
+--page)
+    page=$SOURCE/docs/performance.md
+    shift
     ;;
 esac
 
@@ -39,7 +45,7 @@ fi
 AGENTCTL_LOCKS_AGENTS_DIR=$SOURCE/data/agents.d
 export AGENTCTL_LOCKS_AGENTS_DIR
 "$build/tests/bench/bench" "$build/tests/bench" "$build/src/service/agentctl-locksd" \
-    "$build/src/client/agentctl-locks" "$json" || exit 1
+    "$build/src/client/agentctl-locks" "$json" ${page:+"$page"} || exit 1
 echo "The same as JSON: $json"
 
 # Where the applet is built: how fluid its window is with a thousand locks (tests/bench/applet-frames.c), in milliseconds.

@@ -8,7 +8,7 @@
 _agentctl_locks_options() # [COMMAND]: its options, "=" behind those that take a value
 {
     agentctl-locks ${1:+"$1"} --help 2>/dev/null |
-        sed -n -e 's/^  \(-., \)\{0,1\}\(--[a-z-]*\)\(=\).*/\2\3/p' -e 's/^  \(-., \)\{0,1\}\(--[a-z-]*\)  .*/\2/p'
+        sed -n -e 's/^  \(-., \)\{0,1\}\(--[^ =]*\)\(=\).*/\2\3/p' -e 's/^  \(-., \)\{0,1\}\(--[^ =]*\)  .*/\2/p'
 }
 
 _agentctl_locks_locks() # COLUMNS: of the locks that the service in where[@] has, nothing when it does not answer
@@ -51,7 +51,7 @@ _agentctl_locks_value() # OPTION PREFIX: what an option's value may be; fails wh
         local chosen=
         [[ $2 == *,* ]] && chosen=${2%,*},
         _agentctl_locks_words "${2##*,}" "$(agentctl-locks "${command:-list}" --output=help 2>/dev/null |
-            sed -n 's/^[* ] \([A-Z][A-Z]*\) .*/\1/p')"
+            sed -n 's/^[* ] \([[:upper:]][[:upper:]]*\) .*/\1/p')"
         COMPREPLY=("${COMPREPLY[@]/#/$chosen}")
         compopt -o nospace 2>/dev/null
         ;;
@@ -128,7 +128,7 @@ _agentctl_locks()
     fi
     case $command in
     '')
-        _agentctl_locks_words "$cur" "$(agentctl-locks --help 2>/dev/null | sed -n 's/^  \([a-z-][a-z-]*\).*  .*/\1/p')"
+        _agentctl_locks_words "$cur" "$(agentctl-locks --help 2>/dev/null | sed -n 's/^  \([^ ][^ ]*\).*  .*/\1/p')"
         ;;
     explain) _agentctl_locks_words "$cur" "$(cd /proc && printf '%s ' [0-9]*)" ;;
     release | check | wait) _agentctl_locks_directories "$cur" held ;;

@@ -159,7 +159,9 @@ begin_conversation (AglServiceLink *self)
       agl_lock_model_clear (self->model);
     }
   agl_lock_model_begin (self->model);
-  self->subscription = agl_service_subscribe (self->service, on_signal, self);
+  self->subscription = g_dbus_connection_signal_subscribe (self->service->connection, self->service->bus_name,
+                                                           AGL_INTERFACE, NULL, AGL_OBJECT_PATH, NULL,
+                                                           G_DBUS_SIGNAL_FLAGS_NONE, on_signal, self, NULL);
   self->question = g_cancellable_new ();
   g_dbus_connection_call (self->service->connection, self->service->bus_name, AGL_OBJECT_PATH, AGL_INTERFACE,
                           "List", g_variant_new ("(a{sv})", NULL), agl_service_reply_type ("List"),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/blockers-watch.h"
 
+#include "client/listener.h"
 #include "common/names.h"
 
 #define UNREGISTERED_INTERVAL_SEC 1
@@ -13,11 +14,9 @@ struct _AglBlockersWatch
   AglBlockersFunc func;
   gpointer user_data;
   GCancellable *cancellable;
-  gboolean asking;
-  gboolean outdated; /* something changed while we asked */
+  AglQuestion question;
   guint timer;
-  guint signals;
-  guint owner_signals;
+  AglListener *listener;
   gulong closed_handler;
 };
 
@@ -61,12 +60,13 @@ fail (AglBlockersWatch *self, const GError *error)
 static void
 tell (AglBlockersWatch *self, gboolean is_free, GVariant *blockers)
 {
-  self->asking = FALSE;
-  if (self->outdated)
-    {
-      ask (self);
-      return;
-    }
+  gboolean is_told = agl_question_end (&self->question);
+
+  /* First: the one who is told may free us. */
+  if (self->question.is_outdated)
+    ask (self);
+  if (!is_told)
+    return;
   if (has_unregistered (blockers) && self->timer == 0)
     self->timer = g_timeout_add_seconds (UNREGISTERED_INTERVAL_SEC, on_timer, self);
   self->func (is_free, blockers, NULL, self->user_data);
@@ -129,25 +129,25 @@ on_checked (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 ask (AglBlockersWatch *self)
 {
-  self->outdated = self->asking;
-  if (self->asking)
+  if (!agl_question_begin (&self->question))
     return;
-  self->asking = TRUE;
   g_clear_handle_id (&self->timer, g_source_remove);
   call (self, "Check", g_variant_new ("(s)", self->directory), on_checked);
 }
 
 static void
-on_changed (GDBusConnection *connection,
-            const char *sender,
-            const char *path,
-            const char *interface,
-            const char *name,
-            GVariant *parameters,
-            gpointer user_data)
+on_signal (const char *name, GVariant *parameters, gpointer user_data)
 {
   ask (user_data);
 }
+
+static void
+on_presence (gboolean is_there, gpointer user_data)
+{
+  ask (user_data);
+}
+
+static const AglListenerFuncs funcs = { .on_signal = on_signal, .on_presence = on_presence };
 
 static void
 on_closed (GDBusConnection *connection, gboolean vanished, GError *error, gpointer user_data)
@@ -175,11 +175,7 @@ agl_blockers_watch_new (
   self->cancellable = g_cancellable_new ();
   self->closed_handler = g_signal_connect (service->connection, "closed", G_CALLBACK (on_closed), self);
   /* Listening first: what changes after the answer is not missed. */
-  self->signals = agl_service_subscribe (service, on_changed, self);
-  if (service->bus_name != NULL)
-    self->owner_signals = g_dbus_connection_signal_subscribe (
-        service->connection, "org.freedesktop.DBus", "org.freedesktop.DBus", "NameOwnerChanged", NULL,
-        service->bus_name, G_DBUS_SIGNAL_FLAGS_NONE, on_changed, self, NULL);
+  self->listener = agl_listener_new (service, &funcs, self);
   ask (self);
   return self;
 }
@@ -190,9 +186,7 @@ agl_blockers_watch_free (AglBlockersWatch *self)
   g_cancellable_cancel (self->cancellable);
   g_clear_object (&self->cancellable);
   g_clear_signal_handler (&self->closed_handler, self->service->connection);
-  g_dbus_connection_signal_unsubscribe (self->service->connection, self->signals);
-  if (self->owner_signals != 0)
-    g_dbus_connection_signal_unsubscribe (self->service->connection, self->owner_signals);
+  agl_listener_free (self->listener);
   g_clear_handle_id (&self->timer, g_source_remove);
   g_free (self->directory);
   g_free (self);

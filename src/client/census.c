@@ -12,6 +12,7 @@
 
 #include "common/text.h"
 #include "core/proc-text.h"
+#include "core/proc-thread.h"
 #include "core/process.h"
 
 struct _AglCensus
@@ -29,6 +30,22 @@ inhabitant_free (gpointer data)
   g_free (one->command);
   g_free (one->cwd);
   g_free (one);
+}
+
+/* -1: it has ended. A process whose first thread has ended is looked at through one that goes on. */
+static int
+open_folder (int proc, pid_t pid)
+{
+  int folder = agl_command_line_open (proc, pid);
+  char thread[AGL_PROC_FOLDER_BYTES];
+  char text[1];
+
+  if (folder < 0 || readlinkat (folder, "cwd", text, sizeof text) >= 0 || errno != ENOENT)
+    return folder;
+  if (!agl_proc_find_thread (pid, thread))
+    return folder;
+  close (folder);
+  return open (thread, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 /* FALSE: it has ended, reaped or not: only a zombie has no working directory. */
@@ -73,7 +90,7 @@ static AglInhabitant *
 read_inhabitant (pid_t pid, int proc, const AglAgentCatalog *catalog, AglCommandLineBuffer *buffer)
 {
   AglInhabitant *one = g_new0 (AglInhabitant, 1);
-  int folder = agl_command_line_open (proc, pid);
+  int folder = open_folder (proc, pid);
   struct stat st;
   gboolean is_whole = FALSE;
 

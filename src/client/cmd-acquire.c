@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include <glib/gi18n.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "client/acquire.h"
 #include "client/command.h"
+#include "client/exit-status.h"
 #include "client/json.h"
 #include "client/known-agents.h"
 #include "client/place.h"
@@ -35,15 +37,31 @@ directory_argument (const AglOptions *options)
   return options->arguments == NULL ? NULL : options->arguments[0];
 }
 
+/* What the kernel says behind the name of a working directory that is no more (d_path() in fs/d_path.c). */
+#define REMOVED " (deleted)"
+
 /* Where an agent works is what it asks for; a hook may run elsewhere, below for instance. NULL with @error.
  */
 static char *
 agent_directory (const AglProcess *agent, GError **error)
 {
   g_autofree char *link = g_strdup_printf ("/proc/%d/cwd", (int)agl_process_get_pid (agent));
-  char *directory = g_file_read_link (link, NULL);
+  g_autofree char *directory = g_file_read_link (link, NULL);
+  g_autofree char *shown = NULL;
 
-  return directory != NULL ? directory : agl_place_absolute (NULL, error);
+  if (directory == NULL)
+    return agl_place_absolute (NULL, error);
+  if (!g_str_has_suffix (directory, REMOVED) || access (directory, F_OK) == 0)
+    return g_steal_pointer (&directory);
+  directory[strlen (directory) - strlen (REMOVED)] = '\0';
+  shown = agl_place_display (directory, NULL);
+  g_set_error (
+      error, AGL_EXIT_ERROR, AGL_EXIT_FAILED,
+      /* Translators: the number of a process, a directory */
+      _ ("the directory in which the agent (pid %d) works, %s, has been removed; there is nothing to "
+         "lock. Have it change to another one"),
+      (int)agl_process_get_pid (agent), shown);
+  return NULL;
 }
 
 static int

@@ -133,7 +133,7 @@ describe_leftover (GVariant *finding)
   g_autofree char *where = path_text (finding, "directory");
 
   return g_strdup_printf (
-      /* Translators: a command, the number of its process, a directory */
+      /* Translators: a command, the number of its process, a directory; a command line follows */
       _ ("%s (pid %d) is left over in %s: whoever started it is dead, and nobody who works there "
          "is older. When you do not need it:"),
       who, (int)agl_row_number (finding, "pid", 0), where);

@@ -176,11 +176,15 @@ take_manual (Import *self, const AglAgentctlEntry *entry, GError **error)
 static guint64
 take_auto (Import *self, const AglAgentctlEntry *entry, GError **error)
 {
-  g_autoptr (AglProcess) process = agl_process_open (entry->pid, error);
   g_autoptr (GError) local = NULL;
+  g_autoptr (AglProcess) process = agl_process_open (entry->pid, &local);
   gint64 started_usec;
   guint64 id;
 
+  if (g_error_matches (local, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS))
+    g_set_error (error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS, _ ("there is no process %d"), entry->pid);
+  else if (process == NULL)
+    g_propagate_error (error, g_steal_pointer (&local));
   if (process == NULL)
     return 0;
   started_usec = read_start_usec (process);

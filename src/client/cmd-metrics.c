@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <glib/gi18n.h>
-#include <stdio.h>
 
 #include "client/command.h"
 #include "client/exposition.h"
+#include "client/output.h"
 #include "client/service.h"
 
 static int
@@ -24,7 +24,7 @@ metrics (const AglOptions *options, GError **error)
   g_variant_get (reply, "(@aa{sv})", &locks);
   text = agl_exposition_format (properties, locks);
   /* Not g_print: this is UTF-8 whatever the locale says. */
-  fputs (text, stdout);
+  agl_output_put (text);
   return AGL_EXIT_OK;
 }
 

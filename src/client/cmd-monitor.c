@@ -5,6 +5,7 @@
 
 #include "client/command.h"
 #include "client/json.h"
+#include "client/listener.h"
 #include "client/lock-columns.h"
 #include "client/place.h"
 #include "client/service.h"
@@ -142,13 +143,7 @@ print_line (const Monitor *self, const Event *event)
 }
 
 static void
-on_signal (GDBusConnection *connection,
-           const char *sender,
-           const char *path,
-           const char *interface,
-           const char *name,
-           GVariant *parameters,
-           gpointer user_data)
+on_signal (const char *name, GVariant *parameters, gpointer user_data)
 {
   const Monitor *self = user_data;
   Event event;
@@ -212,20 +207,12 @@ note (const char *text)
 }
 
 static void
-on_owner_changed (GDBusConnection *connection,
-                  const char *sender,
-                  const char *path,
-                  const char *interface,
-                  const char *name,
-                  GVariant *parameters,
-                  gpointer user_data)
+on_presence (gboolean is_there, gpointer user_data)
 {
-  const char *old_owner, *new_owner;
-
-  g_variant_get (parameters, "(&s&s&s)", NULL, &old_owner, &new_owner);
-  note (*new_owner != '\0' ? _ ("the service is back")
-                           : _ ("the service went away; waiting for it to come back"));
+  note (is_there ? _ ("the service is back") : _ ("the service went away; waiting for it to come back"));
 }
+
+static const AglListenerFuncs funcs = { .on_signal = on_signal, .on_presence = on_presence };
 
 static void
 wait_for_end (Monitor *self)
@@ -242,17 +229,10 @@ wait_for_end (Monitor *self)
 static void
 watch (Monitor *self)
 {
-  guint signals = agl_service_subscribe (self->service, on_signal, self);
-  guint owner = 0;
+  AglListener *listener = agl_listener_new (self->service, &funcs, self);
 
-  if (self->service->bus_name != NULL)
-    owner = g_dbus_connection_signal_subscribe (
-        self->service->connection, "org.freedesktop.DBus", "org.freedesktop.DBus", "NameOwnerChanged", NULL,
-        self->service->bus_name, G_DBUS_SIGNAL_FLAGS_NONE, on_owner_changed, self, NULL);
   wait_for_end (self);
-  g_dbus_connection_signal_unsubscribe (self->service->connection, signals);
-  if (owner != 0)
-    g_dbus_connection_signal_unsubscribe (self->service->connection, owner);
+  agl_listener_free (listener);
 }
 
 static void

@@ -51,6 +51,24 @@ find_option (const char *const *argv, const char *option)
   return NULL;
 }
 
+/* Our folder within what the process whose /proc/PID is @folder has as @variable; NULL: it has none, or we
+ * may not look. Caller frees. */
+static char *
+find_in_environment (int folder, const char *variable)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/self/fd/%d/environ", folder);
+  g_autofree char *start = g_strconcat (variable, "=", NULL);
+  g_autofree char *data = NULL;
+  gsize n_bytes = 0;
+
+  if (!g_file_get_contents (path, &data, &n_bytes, NULL))
+    return NULL;
+  for (const char *entry = data; entry < data + n_bytes; entry += strlen (entry) + 1)
+    if (g_str_has_prefix (entry, start) && entry[strlen (start)] == '/')
+      return g_build_filename (entry + strlen (start), "agentctl-locks", NULL);
+  return NULL;
+}
+
 /* Where it keeps its files, by what it was started as. */
 static void
 read_folders (Instance *instance)
@@ -66,6 +84,13 @@ read_folders (Instance *instance)
       for (const char *const *arg = buffer->line.argv; *arg != NULL; arg++)
         if (g_str_equal (*arg, "--system"))
           instance->scope = AGL_SCOPE_SYSTEM;
+    }
+  if (folder >= 0 && instance->scope == AGL_SCOPE_USER)
+    {
+      if (instance->runtime_dir == NULL)
+        instance->runtime_dir = find_in_environment (folder, "XDG_RUNTIME_DIR");
+      if (instance->state_dir == NULL)
+        instance->state_dir = find_in_environment (folder, "XDG_STATE_HOME");
     }
   if (folder >= 0)
     close (folder);

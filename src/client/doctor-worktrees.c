@@ -72,19 +72,26 @@ find_repository (const char *place)
     }
 }
 
-/* The number after the word "pid"; 0: it names none. */
+/* The numbers after the word "pid" and, where Claude Code says it too, after "start": field 22 of
+ * /proc/PID/stat. 0: it names none. */
 static pid_t
-parse_reason (const char *reason)
+parse_reason (const char *reason, guint64 *started)
 {
   g_autoptr (GRegex) regex =
-      g_regex_new ("\\bpid\\b[ \\t:=#]*([0-9]{1,10})", G_REGEX_CASELESS | G_REGEX_RAW, 0, NULL);
+      g_regex_new ("\\bpid\\b[ \\t:=#]*([0-9]{1,10})(?:[ \\t,]+start ([0-9]{1,20})\\b)?",
+                   G_REGEX_CASELESS | G_REGEX_RAW, 0, NULL);
   g_autoptr (GMatchInfo) info = NULL;
   g_autofree char *digits = NULL;
+  g_autofree char *ticks = NULL;
   guint64 number;
 
+  *started = 0;
   if (!g_regex_match (regex, reason, 0, &info))
     return 0;
   digits = g_match_info_fetch (info, 1);
+  ticks = g_match_info_fetch (info, 2);
+  if (ticks == NULL || !g_ascii_string_to_unsigned (ticks, 10, 1, G_MAXUINT64, started, NULL))
+    *started = 0;
   return g_ascii_string_to_unsigned (digits, 10, 1, G_MAXINT, &number, NULL) ? (pid_t)number : 0;
 }
 
@@ -100,9 +107,10 @@ start_time (const AglInhabitant *one)
          + (gint64)(one->started / sysconf (_SC_CLK_TCK));
 }
 
-/* Dead, or its number is another one's by now: one that started after the lock was written. */
+/* Dead, or its number is another one's by now: one that started at another time than @started says, or where
+ * that is not known (0), after the lock was written. */
 static gboolean
-is_dead (const AglDoctor *self, pid_t pid, const char *locked)
+is_dead (const AglDoctor *self, pid_t pid, guint64 started, const char *locked)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (AglProcess) process = agl_process_open (pid, &error);
@@ -111,6 +119,8 @@ is_dead (const AglDoctor *self, pid_t pid, const char *locked)
 
   if (process == NULL)
     return g_error_matches (error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS);
+  if (started != 0 && one != NULL)
+    return one->started != started;
   /* A second on either side is lost to rounding. */
   return one != NULL && stat (locked, &st) == 0 && start_time (one) > st.st_mtime + 2;
 }
@@ -125,10 +135,11 @@ check_worktree (AglDoctor *self, const char *repository, const char *name)
   g_autofree char *tree = NULL;
   g_autofree char *quoted_repository = g_shell_quote (repository);
   g_autofree char *quoted_tree = NULL;
-  pid_t pid = reason == NULL ? 0 : parse_reason (reason);
+  guint64 started = 0;
+  pid_t pid = reason == NULL ? 0 : parse_reason (reason, &started);
   GVariantDict facts;
 
-  if (pid == 0 || !is_dead (self, pid, locked))
+  if (pid == 0 || !is_dead (self, pid, started, locked))
     return;
   git_file = read_line_of (folder, "gitdir");
   tree = git_file == NULL ? g_strdup (folder) : g_path_get_dirname (git_file);

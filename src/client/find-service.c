@@ -18,7 +18,10 @@
 
 /* When our own start of the service found another one already starting, its socket is there soon. */
 #define SETTLE_INTERVAL_USEC (20 * 1000)
-#define SETTLE_TRIES         100
+#define SETTLE_TRIES         25
+
+/* When it found the last one just stopping, nobody's is: then it starts once more. */
+#define START_TRIES 4
 
 /* What may be done where no service runs. */
 typedef enum
@@ -130,12 +133,48 @@ try_direct (AglScope scope, GError **error)
   return NULL;
 }
 
+static void
+set_nobody_error (GError **error, const char *address, const GError *reason)
+{
+  /* Translators: an address, what went wrong */
+  g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE, _ ("nobody answers at %s: %s"), address,
+               reason->message);
+}
+
 static GVariant *
-ask_bus (GDBusConnection *bus, const char *method, GVariant *parameters, const char *reply_type)
+ask_bus (
+    GDBusConnection *bus, const char *method, GVariant *parameters, const char *reply_type, GError **error)
 {
   return g_dbus_connection_call_sync (bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
                                       "org.freedesktop.DBus", method, parameters, G_VARIANT_TYPE (reply_type),
-                                      G_DBUS_CALL_FLAGS_NONE, AGL_CALL_TIMEOUT_MSEC, NULL, NULL);
+                                      G_DBUS_CALL_FLAGS_NONE, AGL_CALL_TIMEOUT_MSEC, NULL, error);
+}
+
+/* Whether the service is on the bus, started where the bus knows how and @policy lets it. Errors:
+ * AGL_EXIT_NO_SERVICE; none where it was merely not to be started. */
+static gboolean
+is_there (AglService *self, StartPolicy policy, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+  g_autoptr (GVariant) owned =
+      ask_bus (self->connection, "NameHasOwner", g_variant_new ("(s)", AGL_BUS_NAME), "(b)", &local);
+  g_autoptr (GVariant) started = NULL;
+  gboolean has_owner = FALSE;
+
+  if (owned != NULL)
+    g_variant_get (owned, "(b)", &has_owner);
+  /* Only now: of a name that runs without an activation file, dbus-daemon 1.14 says here that it is
+   * unknown. */
+  if (owned != NULL && !has_owner && policy != START_NOTHING)
+    started = ask_bus (self->connection, "StartServiceByName", g_variant_new ("(su)", AGL_BUS_NAME, 0), "(u)",
+                       &local);
+  if (has_owner || started != NULL)
+    return TRUE;
+  if (local == NULL) /* it was not to be started */
+    return FALSE;
+  g_dbus_error_strip_remote_error (local);
+  set_nobody_error (error, self->door, local);
+  return FALSE;
 }
 
 /* Asks a bus for the service. NULL: not to be had there. */
@@ -143,24 +182,8 @@ static AglService *
 try_bus (const char *address, StartPolicy policy)
 {
   g_autoptr (AglService) self = agl_service_connect (address, AGL_BUS_NAME, NULL);
-  g_autoptr (GVariant) owned = NULL;
-  g_autoptr (GVariant) started = NULL;
-  gboolean has_owner;
 
-  if (self == NULL)
-    return NULL;
-  owned = ask_bus (self->connection, "NameHasOwner", g_variant_new ("(s)", AGL_BUS_NAME), "(b)");
-  if (owned == NULL)
-    return NULL;
-  g_variant_get (owned, "(b)", &has_owner);
-  if (has_owner)
-    return g_steal_pointer (&self);
-  if (policy == START_NOTHING)
-    return NULL;
-  /* Only now: of a name that runs without an activation file, dbus-daemon 1.14 says here that it is
-   * unknown. */
-  started = ask_bus (self->connection, "StartServiceByName", g_variant_new ("(su)", AGL_BUS_NAME, 0), "(u)");
-  return started != NULL ? g_steal_pointer (&self) : NULL;
+  return self != NULL && is_there (self, policy, NULL) ? g_steal_pointer (&self) : NULL;
 }
 
 /* Whether asking the system bus is worth its round trips: most machines have no system instance, and one that
@@ -183,6 +206,16 @@ system_bus_may_know (void)
   return FALSE;
 }
 
+/* Whether the search ends here: @self is found, or @local is an error that finding another one would hide. */
+static gboolean
+is_over (const AglService *self, GError **local, GError **error)
+{
+  if (*local == NULL)
+    return self != NULL;
+  g_propagate_error (error, g_steal_pointer (local));
+  return TRUE;
+}
+
 /* NULL without @error: this machine has none. */
 static AglService *
 try_system (gboolean with_bus, StartPolicy policy, GError **error)
@@ -191,13 +224,8 @@ try_system (gboolean with_bus, StartPolicy policy, GError **error)
   g_autofree char *address = NULL;
   AglService *self = try_direct (AGL_SCOPE_SYSTEM, &local);
 
-  if (self != NULL)
+  if (is_over (self, &local, error))
     return self;
-  if (local != NULL)
-    {
-      g_propagate_error (error, g_steal_pointer (&local));
-      return NULL;
-    }
   if (!with_bus)
     return NULL;
   address = g_dbus_address_get_for_bus_sync (G_BUS_TYPE_SYSTEM, NULL, NULL);
@@ -224,15 +252,10 @@ agl_service_session_bus_address (void)
   return g_strconcat ("unix:path=", escaped, NULL);
 }
 
+/* NULL without @error: nobody is there yet. */
 static AglService *
-start_and_connect (GError **error)
+settle (GError **error)
 {
-  g_autofree char *runtime_dir = agl_paths_runtime_dir (AGL_SCOPE_USER);
-  g_autoptr (GError) start_error = NULL;
-  gboolean started = agl_service_start (runtime_dir, &start_error);
-
-  /* Not started may mean that someone else's start was quicker: two commands at once both want the service,
-   * and one gets to run it. */
   for (guint i = 0; i < SETTLE_TRIES; i++)
     {
       g_autoptr (GError) local = NULL;
@@ -245,11 +268,38 @@ start_and_connect (GError **error)
           g_propagate_error (error, g_steal_pointer (&local));
           return NULL;
         }
-      if (!started && i >= SETTLE_TRIES / 2)
-        break;
       g_usleep (SETTLE_INTERVAL_USEC);
     }
-  if (!started)
+  return NULL;
+}
+
+/* Not started may mean that someone else's start was quicker (two commands at once both want the service, and
+ * one gets to run it), or that the last one has closed its socket and not yet ended. */
+static AglService *
+start_and_connect (GError **error)
+{
+  g_autofree char *runtime_dir = agl_paths_runtime_dir (AGL_SCOPE_USER);
+  g_autoptr (GError) start_error = NULL;
+
+  for (guint i = 0; i < START_TRIES; i++)
+    {
+      g_autoptr (GError) local = NULL;
+      AglService *self;
+
+      g_clear_error (&start_error);
+      (void)agl_service_start (runtime_dir, &start_error);
+      self = settle (&local);
+      if (self != NULL)
+        return self;
+      if (local != NULL)
+        {
+          g_propagate_error (error, g_steal_pointer (&local));
+          return NULL;
+        }
+      if (start_error == NULL)
+        break;
+    }
+  if (start_error != NULL)
     g_propagate_error (error, g_steal_pointer (&start_error));
   else
     g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,
@@ -265,13 +315,8 @@ find_user (StartPolicy policy, GError **error)
   g_autoptr (GError) local = NULL;
   AglService *self = try_direct (AGL_SCOPE_USER, &local);
 
-  if (self != NULL)
+  if (is_over (self, &local, error))
     return self;
-  if (local != NULL)
-    {
-      g_propagate_error (error, g_steal_pointer (&local));
-      return NULL;
-    }
   bus = agl_service_session_bus_address ();
   self = bus == NULL ? NULL : try_bus (bus, policy);
   if (self != NULL)
@@ -301,9 +346,7 @@ find_address (const char *address, GError **error)
   if (self == NULL && local->domain == AGL_EXIT_ERROR)
     g_propagate_error (error, g_steal_pointer (&local));
   else if (self == NULL)
-    /* Translators: an address, what went wrong */
-    g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE, _ ("nobody answers at %s: %s"), address,
-                 local->message);
+    set_nobody_error (error, address, local);
   return self;
 }
 
@@ -321,13 +364,8 @@ find (const AglWhere *where, StartPolicy policy, GError **error)
   if (where->user)
     return find_user (policy, error);
   self = try_system (where->system || system_bus_may_know (), policy, &local);
-  if (self != NULL)
+  if (is_over (self, &local, error))
     return self;
-  if (local != NULL)
-    {
-      g_propagate_error (error, g_steal_pointer (&local));
-      return NULL;
-    }
   if (!where->system)
     return find_user (policy, error);
   g_set_error_literal (error, AGL_EXIT_ERROR, AGL_EXIT_NO_SERVICE,
@@ -382,8 +420,10 @@ agl_service_find_again (const AglWhere *where, gint limit_msec, GError **error)
       passed_msec = (g_get_monotonic_time () - start) / G_TIME_SPAN_MILLISECOND;
       may_start = limit_msec >= 0 && passed_msec >= AGAIN_PATIENCE_MSEC;
       self = agl_service_find (where, may_start, &local);
-      if (self != NULL)
+      /* A bus that is there says nothing of the service. */
+      if (self != NULL && (self->bus_name == NULL || is_there (self, START_BY_BUS, &local)))
         return self;
+      g_clear_pointer (&self, agl_service_free);
       if (may_start || (limit_msec >= 0 && passed_msec >= limit_msec) || !agl_exit_is_service_gone (local))
         {
           g_propagate_error (error, g_steal_pointer (&local));

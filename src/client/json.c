@@ -2,7 +2,8 @@
 #include "client/json.h"
 
 #include <json-glib/json-glib.h>
-#include <stdio.h>
+
+#include "client/output.h"
 
 char *
 agl_json_from_variant (GVariant *value, gboolean pretty)
@@ -17,8 +18,8 @@ agl_json_print (GVariant *value, gboolean pretty)
 {
   g_autoptr (GVariant) owned = g_variant_ref_sink (value);
   g_autofree char *text = agl_json_from_variant (owned, pretty);
+  g_autofree char *line = g_strconcat (text, "\n", NULL);
 
   /* Not g_print: JSON is UTF-8 whatever the locale says. */
-  puts (text);
-  fflush (stdout);
+  agl_output_put (line);
 }

@@ -5,6 +5,7 @@
 
 #include "client/command.h"
 #include "client/failure.h"
+#include "client/output.h"
 #include "client/signals.h"
 #include "client/suggest.h"
 #include "client/table.h"
@@ -106,43 +107,51 @@ take_command (GPtrArray *args)
 /* g_print turns what the locale's encoding cannot say into question marks. The C locale (a container, a CI
  * job, an agent's shell) claims ASCII while the terminal behind it reads UTF-8, and a path must come out as
  * it is: so there, bytes pass as they are. */
-static void
-print_to (FILE *stream, const char *text)
+static char *
+encode (const char *text)
 {
   const char *encoding;
-  g_autofree char *converted = NULL;
+  char *converted = NULL;
 
   if (!g_get_charset (&encoding) && !g_str_has_prefix (encoding, "ANSI_X3")
       && !g_str_equal (encoding, "US-ASCII"))
     converted = g_convert_with_fallback (text, -1, encoding, "UTF-8", "?", NULL, NULL, NULL);
-  fputs (converted != NULL ? converted : text, stream);
-  fflush (stream);
+  return converted != NULL ? converted : g_strdup (text);
 }
 
 static void
 print_out (const char *text)
 {
-  print_to (stdout, text);
+  g_autofree char *encoded = encode (text);
+
+  agl_output_put (encoded);
 }
 
 static void
 print_err (const char *text)
 {
-  print_to (stderr, text);
+  g_autofree char *encoded = encode (text);
+
+  fputs (encoded, stderr);
+  fflush (stderr);
 }
 
 static int
 finish (const GError *error, int status, const char *command, int conflict)
 {
+  int code;
+
   if (error != NULL)
     {
       agl_failure_print (error, command);
       status = agl_exit_status_of (error, conflict);
     }
   /* A full disk under a redirection is a failure as well. */
-  if (fflush (stdout) != 0 || ferror (stdout) != 0)
-    return status == AGL_EXIT_OK ? AGL_EXIT_FAILED : status;
-  return status;
+  code = agl_output_finish ();
+  if (code == 0)
+    return status;
+  g_printerr ("agentctl-locks: stdout: %s\n", g_strerror (code));
+  return status == AGL_EXIT_OK ? AGL_EXIT_FAILED : status;
 }
 
 static void

@@ -3,6 +3,7 @@
 
 #include <gio/gio.h>
 #include <glib/gi18n.h>
+#include <string.h>
 
 #include "client/duration.h"
 #include "client/exit-status.h"
@@ -337,6 +338,27 @@ make_context (AglOptions *self, const AglUsage *usage, const GOptionEntry *entri
   return context;
 }
 
+/* GOption passes over the value of an option that takes none, so that "--steal=no" would steal. @args:
+ * expanded.
+ */
+static gboolean
+check_flags (char *const *args, const GOptionEntry *entries, GError **error)
+{
+  for (; *args != NULL && !g_str_equal (*args, "--"); args++)
+    {
+      const char *value = g_str_has_prefix (*args, "--") ? strchr (*args, '=') : NULL;
+      g_autofree char *name = value == NULL ? NULL : g_strndup (*args, value - *args);
+
+      if (value == NULL && agl_options_takes_next (*args) && args[1] != NULL)
+        args++;
+      for (const GOptionEntry *entry = entries; name != NULL && entry->long_name != NULL; entry++)
+        if (entry->arg == G_OPTION_ARG_NONE && g_str_equal (entry->long_name, name + 2))
+          /* Translators: an option, what was typed */
+          return usage_error (error, _ ("%s does not take “%s”"), name, value + 1);
+    }
+  return TRUE;
+}
+
 gboolean
 agl_options_parse (AglOptions *self, const AglUsage *usage, const char *const *args, GError **error)
 {
@@ -353,6 +375,8 @@ agl_options_parse (AglOptions *self, const AglUsage *usage, const char *const *a
   *self = (AglOptions){ .wait_msec = -1, .conflict_status = AGL_EXIT_CONFLICT, .uid = -1 };
   entries = make_entries (self, usage->groups);
   expanded = agl_options_expand (args, entries);
+  if (!check_flags (expanded, entries, error))
+    return FALSE;
   g_ptr_array_add (argv, g_strdup (full_name));
   for (char **arg = expanded; *arg != NULL; arg++)
     {

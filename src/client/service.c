@@ -105,11 +105,3 @@ agl_service_get_properties (AglService *self, GError **error)
   g_variant_get (reply, "(@a{sv})", &properties);
   return properties;
 }
-
-guint
-agl_service_subscribe (AglService *self, GDBusSignalCallback callback, gpointer user_data)
-{
-  return g_dbus_connection_signal_subscribe (self->connection, self->bus_name, AGL_INTERFACE, NULL,
-                                             AGL_OBJECT_PATH, NULL, G_DBUS_SIGNAL_FLAGS_NONE, callback,
-                                             user_data, NULL);
-}

@@ -71,10 +71,6 @@ GVariant *agl_service_get_properties (AglService *self, GError **error);
 /* The types that the methods reply with. */
 const GVariantType *agl_service_reply_type (const char *method);
 
-/* All signals of the interface, in the default main context. On the connection's messages this takes effect
- * before any later call. Returns the id for g_dbus_connection_signal_unsubscribe. */
-guint agl_service_subscribe (AglService *self, GDBusSignalCallback callback, gpointer user_data);
-
 /* A property that is a string; NULL when that is not answered soon. Caller frees. */
 char *agl_service_ask_property (AglService *self, const char *name);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/status-watch.h"
 
+#include "client/listener.h"
 #include "common/names.h"
 
 #define PROPERTIES "org.freedesktop.DBus.Properties"
@@ -11,10 +12,9 @@ struct _AglStatusWatch
   AglStatusFunc func;
   gpointer user_data;
   GCancellable *cancellable; /* of what is asked */
-  guint signals, properties, owner;
-  gboolean asking;
-  gboolean outdated; /* something changed while we asked */
-  GVariant *locks;   /* the answer's first half */
+  AglListener *listener;
+  AglQuestion question;
+  GVariant *locks; /* the answer's first half */
 };
 
 static void ask (AglStatusWatch *self);
@@ -31,8 +31,8 @@ finish (GObject *source, GAsyncResult *result, gpointer user_data)
   if (reply != NULL || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     return reply;
   g_debug ("The state was not told: %s", error->message);
-  self->asking = FALSE;
-  if (self->outdated)
+  self->question.is_asking = FALSE;
+  if (self->question.is_outdated)
     ask (self);
   return NULL;
 }
@@ -61,13 +61,12 @@ on_counted (GObject *source, GAsyncResult *result, gpointer user_data)
   if (reply == NULL)
     return;
   g_variant_get (reply, "(v)", &value);
-  self->asking = FALSE;
-  if (self->outdated)
-    ask (self);
-  else
+  if (agl_question_end (&self->question))
     self->func (self->locks,
                 g_variant_is_of_type (value, G_VARIANT_TYPE_UINT32) ? g_variant_get_uint32 (value) : 0,
                 self->user_data);
+  if (self->question.is_outdated)
+    ask (self);
 }
 
 static void
@@ -88,21 +87,18 @@ on_listed (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 ask (AglStatusWatch *self)
 {
-  self->outdated = self->asking;
-  if (self->asking)
-    return;
-  self->asking = TRUE;
-  call (self, AGL_INTERFACE, "List", g_variant_new_parsed ("(@a{sv} {},)"), "(aa{sv})", on_listed);
+  if (agl_question_begin (&self->question))
+    call (self, AGL_INTERFACE, "List", g_variant_new_parsed ("(@a{sv} {},)"), "(aa{sv})", on_listed);
 }
 
 static void
-on_changed (GDBusConnection *connection,
-            const char *sender,
-            const char *path,
-            const char *interface,
-            const char *name,
-            GVariant *parameters,
-            gpointer user_data)
+on_signal (const char *name, GVariant *parameters, gpointer user_data)
+{
+  ask (user_data);
+}
+
+static void
+on_property (gpointer user_data)
 {
   ask (user_data);
 }
@@ -114,28 +110,22 @@ start_over (AglStatusWatch *self)
   g_cancellable_cancel (self->cancellable);
   g_object_unref (self->cancellable);
   self->cancellable = g_cancellable_new ();
-  self->asking = FALSE;
+  self->question.is_asking = FALSE;
 }
 
 static void
-on_owner_changed (GDBusConnection *connection,
-                  const char *sender,
-                  const char *path,
-                  const char *interface,
-                  const char *name,
-                  GVariant *parameters,
-                  gpointer user_data)
+on_presence (gboolean is_there, gpointer user_data)
 {
   AglStatusWatch *self = user_data;
-  const char *new_owner;
 
-  g_variant_get (parameters, "(&s&s&s)", NULL, NULL, &new_owner);
   start_over (self);
-  if (*new_owner != '\0')
+  if (is_there)
     ask (self);
   else
     self->func (NULL, 0, self->user_data);
 }
+
+static const AglListenerFuncs funcs = { on_signal, on_property, on_presence };
 
 AglStatusWatch *
 agl_status_watch_new (AglService *service, AglStatusFunc func, gpointer user_data)
@@ -147,14 +137,7 @@ agl_status_watch_new (AglService *service, AglStatusFunc func, gpointer user_dat
   self->user_data = user_data;
   self->cancellable = g_cancellable_new ();
   /* Listening first: what changes after the answer is not missed. */
-  self->signals = agl_service_subscribe (service, on_changed, self);
-  self->properties = g_dbus_connection_signal_subscribe (service->connection, service->bus_name, PROPERTIES,
-                                                         "PropertiesChanged", AGL_OBJECT_PATH, AGL_INTERFACE,
-                                                         G_DBUS_SIGNAL_FLAGS_NONE, on_changed, self, NULL);
-  if (service->bus_name != NULL)
-    self->owner = g_dbus_connection_signal_subscribe (
-        service->connection, "org.freedesktop.DBus", "org.freedesktop.DBus", "NameOwnerChanged", NULL,
-        service->bus_name, G_DBUS_SIGNAL_FLAGS_NONE, on_owner_changed, self, NULL);
+  self->listener = agl_listener_new (service, &funcs, self);
   ask (self);
   return self;
 }
@@ -166,10 +149,7 @@ agl_status_watch_free (AglStatusWatch *self)
     return;
   g_cancellable_cancel (self->cancellable);
   g_object_unref (self->cancellable);
-  g_dbus_connection_signal_unsubscribe (self->service->connection, self->signals);
-  g_dbus_connection_signal_unsubscribe (self->service->connection, self->properties);
-  if (self->owner != 0)
-    g_dbus_connection_signal_unsubscribe (self->service->connection, self->owner);
+  agl_listener_free (self->listener);
   g_clear_pointer (&self->locks, g_variant_unref);
   g_free (self);
 }

@@ -262,14 +262,16 @@ append_text (GString *out, const char *text, const char *colour)
     g_string_append_printf (out, "%s%s" NORMAL, colour, text);
 }
 
-/* @row: NULL for the headings. */
+/* @row: for colours; NULL: in none. */
 static void
-append_row (GString *out, GPtrArray *chosen, char **cells, const gsize *widths, GVariant *row)
+append_row (
+    GString *out, GPtrArray *chosen, char **cells, const gsize *widths, gboolean is_heading, GVariant *row)
 {
   for (guint i = 0; i < chosen->len; i++)
     {
       const AglColumn *column = g_ptr_array_index (chosen, i);
-      g_autofree char *text = agl_text_cut (cells[i], widths[i], column->cut);
+      g_autofree char *text = agl_text_cut (
+          cells[i], widths[i], is_heading && column->cut != AGL_CUT_NEVER ? AGL_CUT_END : column->cut);
       const char *colour = row != NULL && column->colour != NULL ? column->colour (row) : NULL;
       gsize width = agl_text_width (text);
       int padding = (int)(widths[i] > width ? widths[i] - width : 0);
@@ -411,7 +413,7 @@ agl_table_format (GPtrArray *columns, GVariant *rows, gboolean headings, const A
       if (screen->has_colour && !is_heading)
         row = g_variant_get_child_value (rows, headings ? i - 1 : i);
       g_string_append (out, is_heading && screen->has_colour ? UNDERLINE : "");
-      append_row (out, chosen, g_ptr_array_index (lines, i), widths, row);
+      append_row (out, chosen, g_ptr_array_index (lines, i), widths, is_heading, row);
       g_string_append (out, is_heading && screen->has_colour ? NORMAL "\n" : "\n");
     }
   return g_string_free (out, FALSE);

@@ -61,6 +61,16 @@ append_escaped (GString *out, gunichar c)
     g_string_append_printf (out, "\\u{%x}", (guint)c);
 }
 
+/* Most names and paths are nothing else, and a copy of just their size is all that they need. */
+static gboolean
+is_plain (const char *bytes, const char *end)
+{
+  for (; bytes < end; bytes++)
+    if (*bytes < ' ' || *bytes > '~' || *bytes == '\\')
+      return FALSE;
+  return TRUE;
+}
+
 char *
 agl_text_escape (const char *bytes, gssize n_bytes)
 {
@@ -70,6 +80,8 @@ agl_text_escape (const char *bytes, gssize n_bytes)
   g_return_val_if_fail (bytes != NULL, NULL);
 
   end = bytes + (n_bytes < 0 ? strlen (bytes) : (gsize)n_bytes);
+  if (is_plain (bytes, end))
+    return g_strndup (bytes, end - bytes);
   out = g_string_sized_new (end - bytes);
   while (bytes < end)
     {

@@ -221,14 +221,20 @@ contains (const char *const *words, const char *word)
   return FALSE;
 }
 
-/* "python3.12" is python, "node-22" is node, "nodemon" and "pythonic" are not. */
+/* "python3.12" is python, as is "python3.13t" (sys.abiflags), "node-22" is node, "nodemon" and "pythonic" are
+ * not. */
 static gboolean
 is_version_of (const char *program, const char *name)
 {
   gsize length = strlen (name);
+  const char *version = program + length;
+  gsize n_digits;
 
-  return strncmp (program, name, length) == 0
-         && strspn (program + length, "0123456789.-") == strlen (program + length);
+  if (strncmp (program, name, length) != 0)
+    return FALSE;
+  n_digits = strspn (version, "0123456789.-");
+  return version[n_digits] == '\0'
+         || (n_digits > 0 && version[n_digits + strspn (version + n_digits, "dmt")] == '\0');
 }
 
 static const Interpreter *

@@ -19,12 +19,25 @@
 /* A path is no deeper, and a walk that is has met a directory moved under its feet. */
 #define MAX_DEPTH (PATH_MAX / 2)
 
+/* So many places of a walk are remembered, from its start on: the depth of almost all paths. */
+#define MAX_WAY 64
+
+/* Numbers are dealt out in hands of so many: a process and its children are near each other, and whoever
+ * gives every second number to a process and the next one to its thread must not have it all in one part. */
+#define HAND 16
+
 /* A directory as one mount shows it: what is above depends on the mount. */
 typedef struct
 {
   guint64 mount;
   AglDirectoryId id;
 } Place;
+
+typedef struct
+{
+  Place places[MAX_WAY];
+  guint n_places;
+} Way;
 
 typedef enum
 {
@@ -45,7 +58,8 @@ struct _AglCwdScan
   AglMountGuard *guard; /* NULL: patience */
   gboolean is_guarded;
   DIR *proc;
-  int process;        /* of the last one found; -1 */
+  int process; /* of the last one found; -1 */
+  guint part, n_parts;
   GHashTable *places; /* Place → is it the directory or below */
   guint n_unreadable;
 };
@@ -73,6 +87,7 @@ agl_cwd_scan_new (const AglDirectory *directory, AglScanDepth depth, AglPatience
   g_autoptr (AglCwdScan) self = g_new0 (AglCwdScan, 1);
 
   self->process = -1;
+  self->n_parts = 1;
   self->id = *agl_directory_get_id (directory);
   self->own_path = g_strdup (agl_directory_get_path (directory));
   self->path = agl_directory_is_foreign (directory) ? NULL : self->own_path;
@@ -89,6 +104,14 @@ agl_cwd_scan_new (const AglDirectory *directory, AglScanDepth depth, AglPatience
       return NULL;
     }
   return g_steal_pointer (&self);
+}
+
+void
+agl_cwd_scan_set_part (AglCwdScan *self, guint part, guint n_parts)
+{
+  g_return_if_fail (part < n_parts);
+  self->part = part;
+  self->n_parts = n_parts;
 }
 
 static void
@@ -152,26 +175,28 @@ read_place (int folder, const char *name, int flags, Place *place)
 
 /* Remembers what all the places of @way turned out to be. */
 static Finding
-remember (AglCwdScan *self, GArray *way, gboolean is_there)
+remember (AglCwdScan *self, const Way *way, gboolean is_there)
 {
-  for (guint i = 0; i < way->len; i++)
-    g_hash_table_replace (self->places, g_memdup2 (&g_array_index (way, Place, i), sizeof (Place)),
+  for (guint i = 0; i < way->n_places; i++)
+    g_hash_table_replace (self->places, g_memdup2 (&way->places[i], sizeof (Place)),
                           GINT_TO_POINTER (is_there));
   return is_there ? THERE : ELSEWHERE;
 }
 
-/* From the working directory of @process up to its root. A step needs search permission, for which FUSE may
- * ask its server; without patience that ends in EAGAIN, and the text has to do. A step up stays in the same
- * process's mounts: ".." of a mount's root is the parent of the mount point. The walk goes on from a
- * directory that was removed, for the kernel still knows where it was. */
+/* From the directory behind @link, which is that of a process, up to its root. A step needs search
+ * permission, for which FUSE may ask its server; without patience that ends in EAGAIN, and the text has to
+ * do. A step up stays in the same process's mounts: ".." of a mount's root is the parent of the mount point.
+ * The walk goes on from a directory that was removed, for the kernel still knows where it was. */
 static Finding
-walk_up (AglCwdScan *self, int process)
+walk_up (AglCwdScan *self, int folder, const char *link)
 {
-  g_autoptr (GArray) way = g_array_new (FALSE, FALSE, sizeof (Place));
-  int at = openat (process, "cwd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int at = openat (folder, link, O_PATH | O_DIRECTORY | O_CLOEXEC);
   Finding finding = at < 0 ? finding_of_errno (errno) : UNREADABLE;
+  Place last = { 0 };
+  Way way;
 
-  while (at >= 0 && way->len < MAX_DEPTH)
+  way.n_places = 0; /* a thousand times a pass: no more of it is cleared */
+  for (guint depth = 0; at >= 0 && depth < MAX_DEPTH; depth++)
     {
       Place place;
       gpointer known;
@@ -181,19 +206,21 @@ walk_up (AglCwdScan *self, int process)
         break;
       if (g_hash_table_lookup_extended (self->places, &place, NULL, &known))
         {
-          finding = remember (self, way, GPOINTER_TO_INT (known));
+          finding = remember (self, &way, GPOINTER_TO_INT (known));
           break;
         }
       /* The root is its own parent. */
-      if (way->len > 0 && place_equal (&place, &g_array_index (way, Place, way->len - 1)))
+      if (depth > 0 && place_equal (&place, &last))
         {
-          finding = remember (self, way, FALSE);
+          finding = remember (self, &way, FALSE);
           break;
         }
-      g_array_append_val (way, place);
+      last = place;
+      if (way.n_places < MAX_WAY)
+        way.places[way.n_places++] = place;
       if (agl_directory_id_equal (&place.id, &self->id))
         {
-          finding = remember (self, way, TRUE);
+          finding = remember (self, &way, TRUE);
           break;
         }
       up = agl_fd_open_directory (at, "..", 0, self->patience);
@@ -260,7 +287,7 @@ look_at_identity (AglCwdScan *self, int process, AglMountVerdict verdict)
     return UNREADABLE;
   if (g_hash_table_lookup_extended (self->places, &place, NULL, &known))
     return GPOINTER_TO_INT (known) ? THERE : ELSEWHERE;
-  return walk_up (self, process);
+  return walk_up (self, process, "cwd");
 }
 
 static Finding
@@ -283,23 +310,26 @@ look_at (AglCwdScan *self, int process)
   return finding == UNREADABLE ? look_at_text (self, process) : finding;
 }
 
-/* The cheap way for almost all of them, without a descriptor: FALSE when it takes a closer look. */
+/* The cheap way for almost all of them, without a descriptor of the process: FALSE when it takes a closer
+ * look. */
 static gboolean
 is_elsewhere (AglCwdScan *self, int proc, const char *name)
 {
   char link[64];
   char folder[AGL_PROC_FOLDER_BYTES];
   Place place;
-  gpointer known;
+  Finding finding;
 
   if (self->is_guarded)
     return FALSE;
   g_snprintf (link, sizeof link, "%s/cwd", name);
-  if (!read_place (proc, link, 0, &place))
-    return finding_of_errno (errno) == GONE && !agl_proc_find_thread (atoi (name), folder);
-  if (self->depth == AGL_SCAN_EXACT)
-    return !agl_directory_id_equal (&place.id, &self->id);
-  return g_hash_table_lookup_extended (self->places, &place, NULL, &known) && !GPOINTER_TO_INT (known);
+  if (self->depth == AGL_SCAN_BELOW)
+    finding = walk_up (self, proc, link);
+  else if (!read_place (proc, link, 0, &place))
+    finding = finding_of_errno (errno);
+  else
+    finding = agl_directory_id_equal (&place.id, &self->id) ? THERE : ELSEWHERE;
+  return finding == ELSEWHERE || (finding == GONE && !agl_proc_find_thread (atoi (name), folder));
 }
 
 static Finding
@@ -329,9 +359,12 @@ agl_cwd_scan_next (AglCwdScan *self, pid_t *pid, int *process, GError **error)
     {
       gint64 number;
 
-      if (!g_ascii_isdigit (entry->d_name[0]) || is_elsewhere (self, dirfd (self->proc), entry->d_name))
+      if (!g_ascii_isdigit (entry->d_name[0]))
         continue;
       number = g_ascii_strtoll (entry->d_name, NULL, 10);
+      if (number / HAND % self->n_parts != self->part
+          || is_elsewhere (self, dirfd (self->proc), entry->d_name))
+        continue;
       switch (open_and_look (self, (pid_t)number))
         {
         case THERE:

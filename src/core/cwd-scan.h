@@ -26,6 +26,10 @@ agl_cwd_scan_new (const AglDirectory *directory, AglScanDepth depth, AglPatience
 void agl_cwd_scan_free (AglCwdScan *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglCwdScan, agl_cwd_scan_free)
 
+/* Before the first step: only part @part, from 0 on, of @n_parts. A process belongs to one part by its
+ * number, so that scans of all the parts, each in a thread of its own, meet each process once. */
+void agl_cwd_scan_set_part (AglCwdScan *self, guint part, guint n_parts);
+
 /* The next process that is there, in the order of their numbers. *@process: a descriptor of its /proc/PID (or
  * a thread's, where the main thread has ended), the scan's own and good until the next call. FALSE at the
  * end, and with an error (AGL_ERROR_UNAVAILABLE) when descriptors or memory ran out: an answer with gaps is

@@ -4,6 +4,7 @@
 
 #include <limits.h>
 
+#include "core/ancestry.h"
 #include "core/filesystem.h"
 
 /* A path has at most PATH_MAX / 2 components. */
@@ -25,13 +26,13 @@ typedef struct
 struct _AglDirectory
 {
   gatomicrefcount ref_count;
-  guint16 n_ancestors;
-  guint8 n_handle_bytes; /* 0: it has no handle */
-  guint foreign : 1;
+  gint32 handle_type;
   AglDirectoryId id;
   guint64 fsid;
-  gint32 handle_type;
-  AglDirectoryId ancestors[]; /* then the bytes of the handle, then the path with its terminator */
+  AglAncestry *ancestry;
+  guint8 n_handle_bytes; /* 0: it has no handle */
+  guint8 foreign;        /* a gboolean */
+  guint8 bytes[];        /* of the handle, then of the path with its terminator */
 };
 
 AglDirectory *agl_directory_new (const AglDirectoryId *id,
@@ -48,7 +49,8 @@ gboolean agl_directory_read_handle (const AglDirectory *self, AglFileHandle *han
 gboolean agl_file_handle_read (int fd, const AglFilesystem *filesystem, AglFileHandle *handle);
 gboolean agl_file_handle_equal (const AglFileHandle *a, const AglFileHandle *b);
 
-/* Whether @fd, of which @inode was read, is @self. EAGAIN and any other errno: could not be told. */
+/* Whether @fd, of which @inode was read, is @self. @filesystem: what was read of @fd too; NULL: it was not.
+ * EAGAIN and any other errno: could not be told. */
 typedef enum
 {
   AGL_MATCH_UNKNOWN, /* errno */
@@ -56,7 +58,11 @@ typedef enum
   AGL_MATCH_OTHER,  /* another directory */
   AGL_MATCH_REBORN, /* another directory with the inode number of this one, which is gone therefore */
 } AglMatch;
-AglMatch agl_directory_match (const AglDirectory *self, int fd, const AglInode *inode, AglPatience patience);
+AglMatch agl_directory_match (const AglDirectory *self,
+                              int fd,
+                              const AglInode *inode,
+                              const AglFilesystem *filesystem,
+                              AglPatience patience);
 
 /* What stands under @path in the view of this service: its descriptor, or -1 with errno. */
 int agl_directory_open_path (const char *path, AglPatience patience);

@@ -44,7 +44,7 @@ ask_path (const AglDirectory *self, AglPatience patience, AglExistence *existenc
   if (!agl_inode_read (fd, "", patience, &inode))
     return PATH_SAYS_NOTHING;
 
-  switch (agl_directory_match (self, fd, &inode, patience))
+  switch (agl_directory_match (self, fd, &inode, NULL, patience))
     {
     case AGL_MATCH_UNKNOWN:
       return PATH_SAYS_NOTHING;
@@ -86,15 +86,17 @@ static int
 open_mount (const AglDirectory *self)
 {
   g_autofree char *path = g_strdup (agl_directory_get_path (self));
+  gsize n_ancestors;
+  const AglDirectoryId *ancestors = agl_directory_get_ancestors (self, &n_ancestors);
 
-  for (gsize i = 0; strcmp (path, "/") != 0 && (self->foreign || i < self->n_ancestors); i++)
+  for (gsize i = 0; strcmp (path, "/") != 0 && (self->foreign || i < n_ancestors); i++)
     {
       g_autofree char *parent = g_path_get_dirname (path);
       AGL_AUTO_FD int look = agl_directory_open_path (parent, AGL_PATIENCE_BLOCK);
       AglInode inode;
 
       if (look >= 0 && agl_inode_read (look, "", AGL_PATIENCE_BLOCK, &inode)
-          && (self->foreign || agl_directory_id_equal (&inode.id, &self->ancestors[i]))
+          && (self->foreign || agl_directory_id_equal (&inode.id, &ancestors[i]))
           && is_same_filesystem (self, look, &inode))
         return openat (look, ".", O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC);
       g_free (path);
@@ -157,7 +159,8 @@ was_in (const AglDirectory *self, int fd, const AglInode *inode)
       if (!agl_directory_id_equal (&climb.at.id, &self->id))
         continue;
       here = agl_climb_open (&climb);
-      return here >= 0 && agl_directory_match (self, here, &climb.at, AGL_PATIENCE_BLOCK) == AGL_MATCH_SAME;
+      return here >= 0
+             && agl_directory_match (self, here, &climb.at, NULL, AGL_PATIENCE_BLOCK) == AGL_MATCH_SAME;
     }
   while (agl_climb_next (&climb));
   return FALSE;

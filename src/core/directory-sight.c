@@ -54,9 +54,12 @@ static gboolean
 is_unchanged (const Look *look, const AglSighting *last, const char *text)
 {
   AglInode inode;
+  const char *last_text;
 
-  if (last == NULL || last->cwd != AGL_CWD_INSIDE || last->removed || last->text == NULL
-      || strcmp (last->text, text) != 0 || g_str_has_suffix (text, " (deleted)"))
+  if (last == NULL || last->cwd != AGL_CWD_INSIDE || last->removed)
+    return FALSE;
+  last_text = last->at_path ? agl_directory_get_path (look->directory) : last->text;
+  if (last_text == NULL || strcmp (last_text, text) != 0 || g_str_has_suffix (text, " (deleted)"))
     return FALSE;
   if (look->patience == AGL_PATIENCE_NONE && !last->seen_local)
     return FALSE;
@@ -86,7 +89,6 @@ is_safe_to_follow (const Look *look, const char *text)
   AGL_AUTO_FD int root = -1;
   gboolean same_mounts;
   AglInode inode;
-  AglFilesystem filesystem;
 
   if (!agl_mounts_compare (agl_process_get_pid (look->process), &same_mounts))
     return FALSE;
@@ -103,8 +105,7 @@ is_safe_to_follow (const Look *look, const char *text)
         return FALSE;
       *slash = '\0';
     }
-  return agl_inode_read (fd, "", AGL_PATIENCE_NONE, &inode)
-         && agl_filesystem_read (fd, &inode, AGL_PATIENCE_NONE, &filesystem);
+  return agl_inode_read (fd, "", AGL_PATIENCE_NONE, &inode) && agl_inode_is_local (&inode);
 }
 
 /* Having climbed to the top without meeting the directory proves something only when this is the top of what
@@ -147,8 +148,15 @@ leads_here (const Look *look, const char *path)
   if (fd < 0 || !agl_inode_read (fd, "", look->patience, &inode))
     return FALSE;
   errno = ENOENT;
-  return agl_directory_match (look->directory, fd, &inode, look->patience) == AGL_MATCH_SAME;
+  return agl_directory_match (look->directory, fd, &inode, NULL, look->patience) == AGL_MATCH_SAME;
 }
+
+/* What is known of the working directory itself, from where a climb starts. */
+typedef struct
+{
+  const char *text; /* NULL: too long */
+  AglFilesystem filesystem;
+} Start;
 
 /* @fd is the directory, reached from below. Another path is a move only when the old one does not lead here
  * any more: it may be reached through two mounts. FALSE: it would block. */
@@ -177,18 +185,21 @@ typedef enum
   MEETING_UNTOLD /* errno */
 } Meeting;
 
-/* Is the place that @climb has got to the directory? */
+/* Is the place that @climb has got to the directory? @start: NULL when it is not at its start any more. */
 static Meeting
-meet (const Look *look, const AglClimb *climb, AglSighting *sighting)
+meet (const Look *look, const AglClimb *climb, const Start *start, AglSighting *sighting)
 {
-  AGL_AUTO_FD int fd = -1;
+  AGL_AUTO_FD int opened = -1;
+  int fd = climb->fd;
 
   if (!agl_directory_id_equal (&climb->at.id, &look->directory->id))
     return MEETING_NONE;
-  fd = agl_climb_open (climb);
+  if (start == NULL)
+    fd = opened = agl_climb_open (climb);
   if (fd < 0)
     return MEETING_UNTOLD;
-  switch (agl_directory_match (look->directory, fd, &climb->at, look->patience))
+  switch (agl_directory_match (look->directory, fd, &climb->at, start != NULL ? &start->filesystem : NULL,
+                               look->patience))
     {
     case AGL_MATCH_UNKNOWN:
       return MEETING_UNTOLD;
@@ -202,6 +213,8 @@ meet (const Look *look, const AglClimb *climb, AglSighting *sighting)
     }
   if (climb->at.n_links == 0)
     sighting->removed = TRUE;
+  else if (start != NULL && g_strcmp0 (start->text, agl_directory_get_path (look->directory)) == 0)
+    return MEETING_HERE; /* under the path that it had */
   else if (!find_new_path (look, fd, sighting))
     return MEETING_UNTOLD;
   return MEETING_HERE;
@@ -209,13 +222,13 @@ meet (const Look *look, const AglClimb *climb, AglSighting *sighting)
 
 /* From the working directory up. FALSE: errno. */
 static gboolean
-climb_from (const Look *look, int fd, const AglInode *inode, AglSighting *sighting)
+climb_from (const Look *look, int fd, const AglInode *inode, const Start *start, AglSighting *sighting)
 {
   g_auto (AglClimb) climb = { 0 };
 
   agl_climb_init (&climb, fd, inode, look->patience);
   do
-    switch (meet (look, &climb, sighting))
+    switch (meet (look, &climb, start, sighting))
       {
       case MEETING_HERE:
         sighting->cwd = AGL_CWD_INSIDE;
@@ -223,6 +236,7 @@ climb_from (const Look *look, int fd, const AglInode *inode, AglSighting *sighti
       case MEETING_UNTOLD:
         return FALSE;
       case MEETING_NONE:
+        start = NULL;
         break;
       }
   while (agl_climb_next (&climb));
@@ -239,7 +253,7 @@ look_into (const Look *look, const char *text, AglSighting *sighting)
 {
   AGL_AUTO_FD int fd = -1;
   AglInode inode;
-  AglFilesystem filesystem;
+  Start start = { .text = text };
 
   if (look->patience == AGL_PATIENCE_NONE && (text == NULL || !is_safe_to_follow (look, text)))
     {
@@ -248,11 +262,11 @@ look_into (const Look *look, const char *text, AglSighting *sighting)
     }
   fd = open (look->link, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0 || !agl_inode_read (fd, "", look->patience, &inode)
-      || !agl_filesystem_read (fd, &inode, look->patience, &filesystem))
+      || !agl_filesystem_read (fd, &inode, look->patience, &start.filesystem))
     return FALSE;
   set_seen (sighting, &inode);
-  sighting->seen_local = filesystem.is_local;
-  return climb_from (look, fd, &inode, sighting);
+  sighting->seen_local = start.filesystem.is_local;
+  return climb_from (look, fd, &inode, &start, sighting);
 }
 
 /* What the process's cwd link reads, zero-terminated; its length, or -1 with errno. */
@@ -293,7 +307,7 @@ agl_directory_sight (const AglDirectory *self,
   if (n < 0 && errno != ENAMETOOLONG)
     return TRUE;
   if (n >= 0)
-    found.text = g_strdup (text);
+    found.at_path = strcmp (text, agl_directory_get_path (self)) == 0;
 
   if (n >= 0 && is_unchanged (&look, last, text))
     {
@@ -304,7 +318,7 @@ agl_directory_sight (const AglDirectory *self,
       found.n_unconfirmed = (last->n_unconfirmed + 1) % CONFIRM_EVERY;
       found.moved_to = g_strdup (last->moved_to);
     }
-  else if (!look_into (&look, found.text, &found))
+  else if (!look_into (&look, n >= 0 ? text : NULL, &found))
     {
       if (would_block (&look))
         {
@@ -319,6 +333,8 @@ agl_directory_sight (const AglDirectory *self,
   else if (!agl_process_is_alive (process))
     return TRUE; /* the number may have been another's by then */
 
+  if (n >= 0 && !found.at_path)
+    found.text = g_strdup (text);
   *sighting = found;
   found = (AglSighting){ .cwd = AGL_CWD_UNKNOWN };
   return TRUE;

@@ -7,12 +7,6 @@
 #include <linux/openat2.h>
 #include <string.h>
 
-static guint8 *
-handle_bytes (const AglDirectory *self)
-{
-  return (guint8 *)(self->ancestors + self->n_ancestors);
-}
-
 AglDirectory *
 agl_directory_new (const AglDirectoryId *id,
                    const AglFileHandle *handle,
@@ -25,20 +19,17 @@ agl_directory_new (const AglDirectoryId *id,
   gsize n_handle = handle != NULL ? handle->n_bytes : 0;
   AglDirectory *self;
 
-  n_ancestors = MIN (n_ancestors, AGL_MAX_ANCESTORS);
-  self = g_malloc (sizeof *self + n_ancestors * sizeof *ancestors + n_handle + n_path);
+  self = g_malloc (offsetof (AglDirectory, bytes) + n_handle + n_path);
   g_atomic_ref_count_init (&self->ref_count);
-  self->n_ancestors = n_ancestors;
+  self->ancestry = agl_ancestry_get (ancestors, MIN (n_ancestors, AGL_MAX_ANCESTORS));
   self->n_handle_bytes = n_handle;
   self->foreign = foreign != FALSE;
   self->id = *id;
   self->fsid = handle != NULL ? handle->fsid : 0;
   self->handle_type = handle != NULL ? handle->type : 0;
-  if (n_ancestors > 0)
-    memcpy (self->ancestors, ancestors, n_ancestors * sizeof *ancestors);
   if (n_handle > 0)
-    memcpy (handle_bytes (self), handle->bytes, n_handle);
-  memcpy (handle_bytes (self) + n_handle, path, n_path);
+    memcpy (self->bytes, handle->bytes, n_handle);
+  memcpy (self->bytes + n_handle, path, n_path);
   return self;
 }
 
@@ -76,8 +67,10 @@ agl_directory_ref (AglDirectory *self)
 void
 agl_directory_unref (AglDirectory *self)
 {
-  if (g_atomic_ref_count_dec (&self->ref_count))
-    g_free (self);
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+  agl_ancestry_unref (self->ancestry);
+  g_free (self);
 }
 
 const AglDirectoryId *
@@ -92,7 +85,7 @@ agl_directory_read_handle (const AglDirectory *self, AglFileHandle *handle)
   if (self->n_handle_bytes == 0)
     return FALSE;
   *handle = (AglFileHandle){ .fsid = self->fsid, .type = self->handle_type, .n_bytes = self->n_handle_bytes };
-  memcpy (handle->bytes, handle_bytes (self), handle->n_bytes);
+  memcpy (handle->bytes, self->bytes, handle->n_bytes);
   return TRUE;
 }
 
@@ -109,7 +102,7 @@ agl_directory_dup_handle (const AglDirectory *self)
 const char *
 agl_directory_get_path (const AglDirectory *self)
 {
-  return (const char *)handle_bytes (self) + self->n_handle_bytes;
+  return (const char *)self->bytes + self->n_handle_bytes;
 }
 
 gboolean
@@ -121,8 +114,7 @@ agl_directory_is_foreign (const AglDirectory *self)
 const AglDirectoryId *
 agl_directory_get_ancestors (const AglDirectory *self, gsize *n_ancestors)
 {
-  *n_ancestors = self->n_ancestors;
-  return self->ancestors;
+  return agl_ancestry_get_ids (self->ancestry, n_ancestors);
 }
 
 gboolean
@@ -160,7 +152,7 @@ agl_directory_equal (gconstpointer a, gconstpointer b)
   if (x->n_handle_bytes == 0 || y->n_handle_bytes == 0)
     return TRUE;
   return x->handle_type == y->handle_type && x->n_handle_bytes == y->n_handle_bytes
-         && memcmp (handle_bytes (x), handle_bytes (y), x->n_handle_bytes) == 0;
+         && memcmp (x->bytes, y->bytes, x->n_handle_bytes) == 0;
 }
 
 guint
@@ -172,8 +164,11 @@ agl_directory_hash (gconstpointer self)
 gboolean
 agl_directory_is_below (const AglDirectory *self, const AglDirectory *ancestor)
 {
-  for (gsize i = 0; i < self->n_ancestors; i++)
-    if (agl_directory_id_equal (&self->ancestors[i], &ancestor->id))
+  gsize n_ids;
+  const AglDirectoryId *ids = agl_ancestry_get_ids (self->ancestry, &n_ids);
+
+  for (gsize i = 0; i < n_ids; i++)
+    if (agl_directory_id_equal (&ids[i], &ancestor->id))
       return TRUE;
   return FALSE;
 }
@@ -206,20 +201,26 @@ agl_file_handle_read (int fd, const AglFilesystem *filesystem, AglFileHandle *ha
 }
 
 AglMatch
-agl_directory_match (const AglDirectory *self, int fd, const AglInode *inode, AglPatience patience)
+agl_directory_match (const AglDirectory *self,
+                     int fd,
+                     const AglInode *inode,
+                     const AglFilesystem *filesystem,
+                     AglPatience patience)
 {
   AglFileHandle ours;
   AglFileHandle theirs;
-  AglFilesystem filesystem;
+  AglFilesystem read;
 
   if (!agl_directory_id_equal (&self->id, &inode->id))
     return AGL_MATCH_OTHER;
   if (!agl_directory_read_handle (self, &ours))
     return AGL_MATCH_SAME;
-  if (!agl_filesystem_read (fd, inode, patience, &filesystem))
+  if (filesystem == NULL && !agl_filesystem_read (fd, inode, patience, &read))
     return AGL_MATCH_UNKNOWN;
-  if (!agl_file_handle_read (fd, &filesystem, &theirs))
-    return filesystem.keeps_handles ? AGL_MATCH_UNKNOWN : AGL_MATCH_OTHER;
+  if (filesystem == NULL)
+    filesystem = &read;
+  if (!agl_file_handle_read (fd, filesystem, &theirs))
+    return filesystem->keeps_handles ? AGL_MATCH_UNKNOWN : AGL_MATCH_OTHER;
   if (agl_file_handle_equal (&ours, &theirs))
     return AGL_MATCH_SAME;
   /* Another filesystem may have been mounted under the same device number meanwhile. */

@@ -106,19 +106,21 @@ typedef enum
 const char *agl_cwd_to_string (AglCwd cwd);
 gboolean agl_cwd_parse (const char *text, AglCwd *cwd);
 
+/* Small, since each lock keeps one. */
 typedef struct
 {
-  AglCwd cwd;
-  gboolean removed;    /* proven by what was seen: this directory has no name any more */
   AglDirectoryId seen; /* the working directory itself; 0, 0 when unknown */
-  char *text;          /* its path as the kernel gives it; NULL when unknown; freed with _clear */
-  int trouble;         /* errno of what kept it from being told; 0: nothing that is known */
+  char *text;          /* its path as the kernel gives it; NULL when unknown or at_path; freed with _clear */
   char *moved_to;      /* this directory's own path now when it is no longer get_path(); else NULL */
+  int trouble;         /* errno of what kept it from being told; 0: nothing that is known */
+  AglCwd cwd : 8;
+  guint removed : 1; /* proven by what was seen: this directory has no name any more */
+  guint at_path : 1; /* its path as the kernel gives it is this directory's own, get_path() */
 
   /* For the next sighting: */
-  gint64 seen_born_nsec; /* birth time of the working directory: inode numbers are used again at once */
-  gboolean seen_local;   /* it is on a filesystem of this machine alone */
-  guint n_unconfirmed;   /* how many sightings ago it was looked at itself, not only its path */
+  guint seen_local : 1;    /* it is on a filesystem of this machine alone */
+  guint n_unconfirmed : 4; /* how many sightings ago it was looked at itself, not only its path */
+  gint64 seen_born_nsec;   /* birth time of the working directory: inode numbers are used again at once */
 } AglSighting;
 void agl_sighting_clear (AglSighting *sighting);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (AglSighting, agl_sighting_clear)

@@ -316,12 +316,48 @@ read_mount (guint64 mount_id, Mount *mount)
   return TRUE;
 }
 
+/* What a mount shows never changes, and the ids that statmount(2) goes by are not given twice: so each is
+ * asked for once, as long as there are few. */
 static gboolean
 is_local_mount (guint64 mount_id)
 {
+  static GMutex mutex;
+  static struct
+  {
+    guint64 mount_id;
+    gboolean is_local;
+  } known[32];
+  const gsize slot = mount_id % G_N_ELEMENTS (known);
+  gboolean is_known, is_local = FALSE;
   Mount mount;
 
-  return read_mount (mount_id, &mount) && mount.is_local;
+  g_mutex_lock (&mutex);
+  is_known = mount_id != 0 && known[slot].mount_id == mount_id;
+  if (is_known)
+    is_local = known[slot].is_local;
+  g_mutex_unlock (&mutex);
+  if (is_known)
+    return is_local;
+
+  if (!read_mount (mount_id, &mount))
+    return FALSE;
+  if (has_statmount ())
+    {
+      g_mutex_lock (&mutex);
+      known[slot].mount_id = mount_id;
+      known[slot].is_local = mount.is_local;
+      g_mutex_unlock (&mutex);
+    }
+  return mount.is_local;
+}
+
+gboolean
+agl_inode_is_local (const AglInode *inode)
+{
+  if (is_local_mount (inode->mount_id))
+    return TRUE;
+  errno = EAGAIN;
+  return FALSE;
 }
 
 gboolean
@@ -330,11 +366,8 @@ agl_filesystem_read (int fd, const AglInode *inode, AglPatience patience, AglFil
   struct statfs fs;
 
   /* statfs(2) asks the server where there is one. */
-  if (patience == AGL_PATIENCE_NONE && !is_local_mount (inode->mount_id))
-    {
-      errno = EAGAIN;
-      return FALSE;
-    }
+  if (patience == AGL_PATIENCE_NONE && !agl_inode_is_local (inode))
+    return FALSE;
 
   if (fstatfs (fd, &fs) != 0)
     return FALSE;

@@ -50,6 +50,9 @@ typedef struct
   gboolean keeps_handles; /* a directory's file handle stays the same, and ESTALE means that it is gone */
 } AglFilesystem;
 
+/* TRUE when @inode is on a filesystem that answers from this machine alone. FALSE with EAGAIN. */
+gboolean agl_inode_is_local (const AglInode *inode);
+
 /* @inode: what was read from @fd. */
 gboolean agl_filesystem_read (int fd, const AglInode *inode, AglPatience patience, AglFilesystem *filesystem);
 

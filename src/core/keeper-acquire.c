@@ -89,7 +89,8 @@ set_not_in_directory (GError **error, const AglRequest *request, const AglSighti
 {
   g_autofree char *directory = agl_text_escape (agl_directory_get_path (request->directory), -1);
   g_autofree char *command = agl_process_dup_command (request->holder);
-  g_autofree char *cwd = sighting->text != NULL ? agl_text_escape (sighting->text, -1) : NULL;
+  const char *text = sighting->at_path ? agl_directory_get_path (request->directory) : sighting->text;
+  g_autofree char *cwd = text != NULL ? agl_text_escape (text, -1) : NULL;
   pid_t pid = agl_process_get_pid (request->holder);
 
   if (sighting->cwd == AGL_CWD_UNKNOWN)

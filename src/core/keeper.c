@@ -10,7 +10,7 @@
 
 /* Programs settle on their name within their first moments; who asks for a list is told the name of now
  * anyway. */
-#define YOUNG_USEC (60 * G_USEC_PER_SEC)
+#define YOUNG_USEC (10 * G_USEC_PER_SEC)
 
 /* A wall clock can be set: no expiry is slept for longer than this without a look at it. */
 #define MAX_EXPIRY_SLEEP_MSEC (60 * 60 * 1000)

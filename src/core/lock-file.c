@@ -215,13 +215,15 @@ read_process (
 static gboolean
 read_mode (JsonObject *object, AglLock *lock, GError **error)
 {
-  gboolean shared, subtree;
+  gboolean shared, subtree, manual, follow_cwd;
 
   if (!agl_strict_json_get_boolean (object, "shared", &shared, error)
       || !agl_strict_json_get_boolean (object, "subtree", &subtree, error)
-      || !agl_strict_json_get_boolean (object, "manual", &lock->manual, error)
-      || !agl_strict_json_get_boolean (object, "follow-cwd", &lock->follow_cwd, error))
+      || !agl_strict_json_get_boolean (object, "manual", &manual, error)
+      || !agl_strict_json_get_boolean (object, "follow-cwd", &follow_cwd, error))
     return FALSE;
+  lock->manual = manual != FALSE;
+  lock->follow_cwd = follow_cwd != FALSE;
   lock->mode = (shared ? AGL_MODE_SHARED : 0) | (subtree ? AGL_MODE_SUBTREE : 0);
   lock->cwd = lock->follow_cwd && !lock->manual ? AGL_CWD_UNKNOWN : AGL_CWD_IGNORED;
   return TRUE;

@@ -5,7 +5,7 @@
 struct _AglLockIndex
 {
   GHashTable *there; /* AglDirectoryId (the first lock's) → first AglLock */
-  GHashTable *own;   /* AglProcess (the first lock's) → first AglLock */
+  GHashTable *own;   /* set of first AglLock, by holder; without values it takes a third less */
   GHashTable *below; /* Below → itself */
   guint n_subtrees;
 };
@@ -17,13 +17,25 @@ typedef struct
   guint count;
 } Below;
 
+static guint
+holder_hash (gconstpointer lock)
+{
+  return agl_process_hash (((const AglLock *)lock)->holder);
+}
+
+static gboolean
+holder_equal (gconstpointer a, gconstpointer b)
+{
+  return agl_process_equal (((const AglLock *)a)->holder, ((const AglLock *)b)->holder);
+}
+
 AglLockIndex *
 agl_lock_index_new (void)
 {
   AglLockIndex *self = g_new0 (AglLockIndex, 1);
 
   self->there = g_hash_table_new (agl_directory_id_hash, agl_directory_id_equal);
-  self->own = g_hash_table_new (agl_process_hash, agl_process_equal);
+  self->own = g_hash_table_new (holder_hash, holder_equal);
   self->below = g_hash_table_new_full (agl_directory_id_hash, agl_directory_id_equal, g_free, NULL);
   return self;
 }
@@ -96,12 +108,12 @@ chain_own (AglLockIndex *self, AglLock *lock)
   if (lock->holder == NULL)
     return;
 
-  first = g_hash_table_lookup (self->own, lock->holder);
+  first = g_hash_table_lookup (self->own, lock);
   lock->next_own = NULL;
   if (first == NULL)
     {
       lock->prev_own = lock;
-      g_hash_table_insert (self->own, lock->holder, lock);
+      g_hash_table_add (self->own, lock);
       return;
     }
   lock->prev_own = first->prev_own;
@@ -117,7 +129,7 @@ unchain_own (AglLockIndex *self, AglLock *lock)
   if (lock->holder == NULL)
     return;
 
-  first = g_hash_table_lookup (self->own, lock->holder);
+  first = g_hash_table_lookup (self->own, lock);
   g_assert (first != NULL);
   if (lock != first)
     {
@@ -125,11 +137,11 @@ unchain_own (AglLockIndex *self, AglLock *lock)
       *(lock->next_own != NULL ? &lock->next_own->prev_own : &first->prev_own) = lock->prev_own;
     }
   else if (lock->next_own == NULL)
-    g_hash_table_remove (self->own, lock->holder);
+    g_hash_table_remove (self->own, lock);
   else
     {
       lock->next_own->prev_own = lock->prev_own;
-      g_hash_table_replace (self->own, lock->next_own->holder, lock->next_own);
+      g_hash_table_add (self->own, lock->next_own);
     }
   lock->prev_own = lock->next_own = NULL;
 }
@@ -196,7 +208,9 @@ agl_lock_index_first_there (const AglLockIndex *self, const AglDirectory *direct
 AglLock *
 agl_lock_index_first_own (const AglLockIndex *self, const AglProcess *holder)
 {
-  return holder == NULL ? NULL : g_hash_table_lookup (self->own, holder);
+  const AglLock key = { .holder = (AglProcess *)holder };
+
+  return holder == NULL ? NULL : g_hash_table_lookup (self->own, &key);
 }
 
 AglLock *

@@ -62,8 +62,9 @@ agl_release_reason_to_string (AglReleaseReason reason)
 AglLock *
 agl_lock_new (void)
 {
-  AglLock *self = g_rc_box_new0 (AglLock);
+  AglLock *self = g_new0 (AglLock, 1);
 
+  self->ref_count = 1;
   self->cwd = AGL_CWD_IGNORED;
   return self;
 }
@@ -71,7 +72,8 @@ agl_lock_new (void)
 AglLock *
 agl_lock_ref (AglLock *self)
 {
-  return g_rc_box_acquire (self);
+  self->ref_count++;
+  return self;
 }
 
 static void
@@ -84,22 +86,20 @@ clear_facts (AglLock *self)
   agl_sighting_clear (&self->sighting);
 }
 
-static void
-lock_clear (gpointer data)
-{
-  clear_facts (data);
-}
-
 void
 agl_lock_unref (AglLock *self)
 {
-  g_rc_box_release_full (self, lock_clear);
+  if (--self->ref_count > 0)
+    return;
+  clear_facts (self);
+  g_free (self);
 }
 
 void
 agl_lock_assign (AglLock *self, const AglLock *other)
 {
   guint n_waiters = self->n_waiters;
+  guint ref_count = self->ref_count;
   AglProcess *watched = self->watched;
   AglDirectory *removal = self->removal;
 
@@ -108,6 +108,7 @@ agl_lock_assign (AglLock *self, const AglLock *other)
   clear_facts (self);
   *self = *other;
   self->n_waiters = n_waiters;
+  self->ref_count = ref_count;
   self->watched = watched;
   self->removal = removal;
   if (other->directory != NULL)
@@ -193,6 +194,7 @@ void
 agl_lock_set_directory (AglLock *self, AglDirectory *directory)
 {
   agl_directory_ref (directory);
+  self->sighting.at_path = FALSE; /* it was the former path that was read */
   agl_directory_unref (self->directory);
   self->directory = directory;
 }

@@ -73,14 +73,15 @@ struct _AglLock
   AglProcess *holder; /* NULL: manual, or (unproven) a saved process that could not be told alive or dead */
   AglProcessToken token; /* of the holder; kind AGL_TOKEN_NONE when manual */
   uid_t uid;             /* the holder's; of a manual lock the claimer's */
-  AglMode mode;
-  gboolean manual;
-  gboolean follow_cwd;
-  AglCwd cwd;
+  guint ref_count;
+  AglMode mode : 8;
+  AglCwd cwd : 8;
+  guint manual : 1;
+  guint follow_cwd : 1;
+  guint n_waiters;          /* requests that this lock is in the way of */
   AglProcessToken acquirer; /* who asked for it, which need not be the holder */
   gint64 acquired_at_usec;  /* wall clock, microseconds since the epoch */
   gint64 expires_at_usec;   /* the same; 0: never */
-  guint n_waiters;          /* requests that this lock is in the way of */
   char *command;            /* of the holder when it took the lock, escaped for display; "" when manual */
   AglTexts texts;
 

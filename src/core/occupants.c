@@ -107,36 +107,75 @@ compare_pids (gconstpointer a, gconstpointer b)
   return (first->pid > second->pid) - (first->pid < second->pid);
 }
 
+/* One part of the pass. */
+typedef struct
+{
+  const AglDirectory *directory;
+  const AglAgentCatalog *catalog;
+  AglPatience patience;
+  guint number;
+  GPtrArray *occupants; /* AglOccupant; NULL: error */
+  GError *error;
+} Part;
+
+/* Two processors are what nearly every machine has to spare for a moment. */
+#define N_PARTS 2
+
+static gpointer
+find_part (gpointer data)
+{
+  Part *part = data;
+  g_autofree AglCommandLineBuffer *buffer = g_new (AglCommandLineBuffer, 1);
+  g_autoptr (GPtrArray) occupants = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_occupant_free);
+  g_autoptr (AglCwdScan) scan =
+      agl_cwd_scan_new (part->directory, AGL_SCAN_BELOW, part->patience, &part->error);
+  pid_t pid;
+  int process;
+
+  if (scan == NULL)
+    return NULL;
+  agl_cwd_scan_set_part (scan, part->number, N_PARTS);
+  while (part->error == NULL && agl_cwd_scan_next (scan, &pid, &process, &part->error))
+    {
+      AglOccupant *occupant = describe (pid, process, part->catalog, buffer, &part->error);
+
+      if (occupant != NULL)
+        g_ptr_array_add (occupants, occupant);
+    }
+  if (part->error != NULL)
+    return NULL;
+  log_unreadable (scan, part->directory);
+  part->occupants = g_steal_pointer (&occupants);
+  return NULL;
+}
+
 GPtrArray *
 agl_occupants_find (const AglDirectory *directory,
                     const AglAgentCatalog *catalog,
                     AglPatience patience,
                     GError **error)
 {
-  g_autoptr (GPtrArray) occupants = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_occupant_free);
-  g_autofree AglCommandLineBuffer *buffer = g_new (AglCommandLineBuffer, 1);
-  g_autoptr (AglCwdScan) scan = agl_cwd_scan_new (directory, AGL_SCAN_BELOW, patience, error);
-  g_autoptr (GError) problem = NULL;
-  pid_t pid;
-  int process;
+  Part first = { directory, catalog, patience, 0 }, second = { directory, catalog, patience, 1 };
+  GThread *helper = g_thread_try_new ("agl-occupants", find_part, &second, NULL);
 
-  if (scan == NULL)
-    return NULL;
-  while (problem == NULL && agl_cwd_scan_next (scan, &pid, &process, &problem))
+  find_part (&first);
+  if (helper != NULL)
+    g_thread_join (helper);
+  else
+    find_part (&second);
+  if (first.occupants != NULL && second.occupants != NULL)
     {
-      AglOccupant *occupant = describe (pid, process, catalog, buffer, &problem);
-
-      if (occupant != NULL)
-        g_ptr_array_add (occupants, occupant);
+      g_ptr_array_extend_and_steal (first.occupants, second.occupants);
+      g_ptr_array_sort (first.occupants, compare_pids);
+      return first.occupants;
     }
-  if (problem != NULL)
-    {
-      g_propagate_error (error, g_steal_pointer (&problem));
-      return NULL;
-    }
-  log_unreadable (scan, directory);
-  g_ptr_array_sort (occupants, compare_pids);
-  return g_steal_pointer (&occupants);
+  g_clear_pointer (&first.occupants, g_ptr_array_unref);
+  g_clear_pointer (&second.occupants, g_ptr_array_unref);
+  if (first.error == NULL)
+    first.error = g_steal_pointer (&second.error);
+  g_clear_error (&second.error);
+  g_propagate_error (error, first.error);
+  return NULL;
 }
 
 /* Whoever starts an agent in a directory, and whom an agent starts there, work on the same thing. */

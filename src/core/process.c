@@ -30,6 +30,7 @@
 
 struct _AglProcess
 {
+  gatomicrefcount ref_count;
   int pidfd;
   AglProcessToken token;
 };
@@ -206,21 +207,28 @@ open_pidfd (pid_t pid, GError **error)
   return -1;
 }
 
+static AglProcess *
+process_new (int pidfd, const AglProcessToken *token)
+{
+  AglProcess *self = g_new (AglProcess, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->pidfd = pidfd;
+  self->token = *token;
+  return self;
+}
+
 /* @pidfd: closed on failure. */
 static AglProcess *
 new_from_pidfd (pid_t pid, int pidfd, GError **error)
 {
   AglProcessToken token;
-  AglProcess *self;
 
   if (pidfd_is_dead (pidfd))
     set_dead (error, pid);
   else if (read_token (pid, pidfd, &token, error))
     {
-      self = g_atomic_rc_box_new (AglProcess);
-      self->pidfd = pidfd;
-      self->token = token;
-      return self;
+      return process_new (pidfd, &token);
     }
   close (pidfd);
   return NULL;
@@ -334,10 +342,7 @@ agl_process_new_take_pidfd (int pidfd, GError **error)
       set_unavailable (error, errno, "keep", pid);
       return NULL;
     }
-  self = g_atomic_rc_box_new (AglProcess);
-  self->pidfd = pidfd;
-  self->token = token;
-  return self;
+  return process_new (pidfd, &token);
 }
 
 AglProcess *
@@ -377,21 +382,17 @@ agl_process_reopen (const AglProcessToken *token, GError **error)
 AglProcess *
 agl_process_ref (AglProcess *self)
 {
-  return g_atomic_rc_box_acquire (self);
-}
-
-static void
-agl_process_clear (gpointer data)
-{
-  AglProcess *self = data;
-
-  close (self->pidfd);
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
 }
 
 void
 agl_process_unref (AglProcess *self)
 {
-  g_atomic_rc_box_release_full (self, agl_process_clear);
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+  close (self->pidfd);
+  g_free (self);
 }
 
 pid_t

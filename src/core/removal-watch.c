@@ -154,7 +154,7 @@ start_watching (const AglRemovalWatch *self, const AglDirectory *directory, AglP
   if (fd < 0 || !agl_inode_read (fd, "", patience, &inode)
       || !agl_filesystem_read (fd, &inode, patience, &filesystem))
     return -1;
-  switch (agl_directory_match (directory, fd, &inode, patience))
+  switch (agl_directory_match (directory, fd, &inode, &filesystem, patience))
     {
     case AGL_MATCH_UNKNOWN:
       return -1;

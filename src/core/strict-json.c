@@ -128,12 +128,23 @@ agl_strict_json_check (const char *data, gsize n_bytes, GError **error)
   return TRUE;
 }
 
+static gboolean
+is_printable_ascii (const char *text)
+{
+  while (*text >= 0x20 && *text < 0x7f)
+    text++;
+  return *text == '\0';
+}
+
 char *
 agl_strict_json_to_string (JsonNode *node)
 {
   g_autofree char *text = json_to_string (node, FALSE);
-  GString *out = g_string_sized_new (strlen (text) + 1);
+  GString *out;
 
+  if (is_printable_ascii (text))
+    return g_strconcat (text, "\n", NULL);
+  out = g_string_sized_new (strlen (text) + 1);
   /* json-glib escapes what RFC 8259 asks for; the rest beyond ASCII can only stand within strings. */
   for (const char *p = text; *p != '\0'; p = g_utf8_next_char (p))
     {

@@ -209,23 +209,37 @@ may_hear_texts (const AglService *service, GDBusConnection *connection, const Ag
 /* NULL: nothing that they may hear. */
 typedef GVariant *(*MakeParameters) (const AglLock *lock, guint detail, gboolean with_texts);
 
+/* What both begin with. */
+static guint
+start_parameters (GVariant **parameters, const AglLock *lock)
+{
+  const char *path = agl_directory_get_path (lock->directory);
+
+  parameters[0] = g_variant_new_uint64 (lock->id);
+  parameters[1] = g_variant_new_take_string (agl_path_to_display (path));
+  parameters[2] = g_variant_new_uint32 ((guint32)lock->token.pid);
+  return 3;
+}
+
 static GVariant *
 make_acquired (const AglLock *lock, guint detail, gboolean with_texts)
 {
-  g_autofree char *path = agl_path_to_display (agl_directory_get_path (lock->directory));
+  GVariant *parameters[4];
+  guint n = start_parameters (parameters, lock);
 
-  return g_variant_new ("(tsu@a{sv})", lock->id, path, (guint32)lock->token.pid,
-                        agl_lock_facts (lock, with_texts));
+  parameters[n++] = agl_lock_facts (lock, with_texts);
+  return g_variant_new_tuple (parameters, n);
 }
 
 static GVariant *
 make_released (const AglLock *lock, guint reason, gboolean with_texts)
 {
-  g_autofree char *path = agl_path_to_display (agl_directory_get_path (lock->directory));
+  GVariant *parameters[5];
+  guint n = start_parameters (parameters, lock);
 
-  return g_variant_new ("(tsus@a{sv})", lock->id, path, (guint32)lock->token.pid,
-                        agl_release_reason_to_string ((AglReleaseReason)reason),
-                        agl_lock_facts (lock, with_texts));
+  parameters[n++] = g_variant_new_string (agl_release_reason_to_string ((AglReleaseReason)reason));
+  parameters[n++] = agl_lock_facts (lock, with_texts);
+  return g_variant_new_tuple (parameters, n);
 }
 
 static GVariant *
@@ -405,6 +419,24 @@ agl_broadcast_remind (AglService *service)
     agl_broadcast_drop_missed (service);
   else
     service->missed_timer = g_timeout_add (COMEBACK_MSEC, on_comeback, service);
+}
+
+void
+agl_broadcast_properties (AglService *service, GVariant *changed)
+{
+  GList *connections =
+      g_dbus_interface_skeleton_get_connections (G_DBUS_INTERFACE_SKELETON (service->object));
+  g_autoptr (GVariant) parameters =
+      g_variant_ref_sink (g_variant_new ("(s@a{sv}as)", AGL_INTERFACE, changed, NULL));
+
+  for (GList *each = connections; each != NULL; each = each->next)
+    {
+      g_dbus_connection_emit_signal (each->data, NULL, AGL_OBJECT_PATH, "org.freedesktop.DBus.Properties",
+                                     "PropertiesChanged", parameters, NULL);
+      if (!is_bus (each->data))
+        agl_socket_door_check_backlog (each->data);
+    }
+  g_list_free_full (connections, g_object_unref);
 }
 
 void

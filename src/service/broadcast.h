@@ -26,3 +26,5 @@ void agl_broadcast_drop_missed (AglService *service);
 void agl_broadcast_acquired (AglService *service, AglLock *lock);
 void agl_broadcast_released (AglService *service, AglLock *lock, AglReleaseReason reason);
 void agl_broadcast_changed (AglService *service, AglLock *lock, AglChange what);
+/* @changed: floating a{sv}, of the properties that have another value now. */
+void agl_broadcast_properties (AglService *service, GVariant *changed);

@@ -2,6 +2,7 @@
 #include "service/bus-door.h"
 
 #include "common/names.h"
+#include "core/undead.h"
 #include "service/bus-stream.h"
 #include "service/bus-throttle.h"
 #include "service/message-news.h"
@@ -18,6 +19,7 @@ struct _AglBusDoor
   AglService *service;
   char *address;
   gboolean replace;
+  gboolean is_taking;            /* the name, from an instance that is dead */
   AglBusDoorSettledFunc settled; /* NULL once called */
   gpointer user_data;
   GCancellable *cancellable;
@@ -99,7 +101,71 @@ on_name_acquired (GDBusConnection *connection, const char *name, gpointer user_d
 
   g_debug ("Owns %s", name);
   self->retry_msec = FIRST_RETRY_MSEC;
+  self->is_taking = FALSE;
   settle (self);
+}
+
+static void
+do_without_name (AglBusDoor *self)
+{
+  g_warning ("%s is owned by another instance on this bus; serving the direct socket until it is free",
+             AGL_BUS_NAME);
+  self->is_taking = FALSE;
+  settle (self);
+}
+
+static void
+on_name_taken (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) reply = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
+  guint32 code = 0;
+
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return;
+  if (reply != NULL)
+    g_variant_get (reply, "(u)", &code);
+  /* With 1 (DBUS_REQUEST_NAME_REPLY_PRIMARY_OWNER) on_name_acquired() is called. */
+  if (code != 1)
+    do_without_name (user_data);
+}
+
+static void
+on_owner_known (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  GDBusConnection *bus = G_DBUS_CONNECTION (source);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) reply = g_dbus_connection_call_finish (bus, result, &error);
+  AglBusDoor *self = user_data;
+  guint32 pid = 0;
+
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return;
+  if (reply != NULL)
+    g_variant_get (reply, "(u)", &pid);
+  if (pid == 0 || agl_life_of ((pid_t)pid) == AGL_LIFE_UNKNOWN)
+    {
+      do_without_name (self);
+      return;
+    }
+  g_message ("%s is owned by the instance (pid %u) that was killed and hangs in the kernel: taking it over",
+             AGL_BUS_NAME, pid);
+  g_dbus_connection_call (
+      bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName",
+      g_variant_new ("(su)", AGL_BUS_NAME,
+                     G_BUS_NAME_OWNER_FLAGS_ALLOW_REPLACEMENT | G_BUS_NAME_OWNER_FLAGS_REPLACE),
+      G_VARIANT_TYPE ("(u)"), G_DBUS_CALL_FLAGS_NONE, -1, self->cancellable, on_name_taken, self);
+}
+
+/* Who was killed keeps the name as long as a thread of it hangs in a filesystem that does not answer. */
+static void
+ask_for_owner (AglBusDoor *self)
+{
+  self->is_taking = TRUE;
+  g_dbus_connection_call (self->connection, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                          "org.freedesktop.DBus", "GetConnectionUnixProcessID",
+                          g_variant_new ("(s)", AGL_BUS_NAME), G_VARIANT_TYPE ("(u)"), G_DBUS_CALL_FLAGS_NONE,
+                          -1, self->cancellable, on_owner_known, self);
 }
 
 static void
@@ -108,10 +174,10 @@ on_name_lost (GDBusConnection *connection, const char *name, gpointer user_data)
   AglBusDoor *self = user_data;
 
   /* A closed connection is on_closed's. */
-  if (connection != NULL && !g_dbus_connection_is_closed (connection))
-    g_warning ("%s is owned by another instance on this bus; serving the direct socket until it is free",
-               name);
-  settle (self);
+  if (connection == NULL || g_dbus_connection_is_closed (connection))
+    settle (self);
+  else if (!self->is_taking)
+    ask_for_owner (self);
 }
 
 static void

@@ -34,6 +34,7 @@ struct _AglDaemon
   GMainLoop *loop;
   char *runtime_dir, *state_dir, *config;
   int instance; /* that there is one of us; -1: not yet */
+  int claims;   /* that nobody else keeps the same claims; -1: not yet, or not to be known */
   guint idle_exit_sec;
   guint idle_timer;
   gint64 idle_since_usec;
@@ -215,13 +216,38 @@ start_service (AglDaemon *self, GError **error)
   return agl_keeper_restore (service->keeper, error);
 }
 
+/* Of two that keep the same claims, each would give away what the other holds: so also where the runtime
+ * folders differ, as in a container that shares the home. But a full disk, or a home that
+ * knows no locks, proves nobody there. */
+static gboolean
+claim_folders (AglDaemon *self, const AglDaemonOptions *options, GError **error)
+{
+  mode_t mode = options->scope == AGL_SCOPE_SYSTEM ? 0755 : 0700;
+  g_autoptr (GError) local = NULL;
+
+  self->instance = agl_instance_claim (self->runtime_dir, mode, "--runtime-dir", options->replace, error);
+  if (self->instance < 0)
+    return FALSE;
+  self->claims = agl_instance_claim (self->state_dir, 0700, "--state-dir", options->replace, &local);
+  if (self->claims >= 0)
+    return TRUE;
+  if (g_error_matches (local, G_IO_ERROR, G_IO_ERROR_BUSY)
+      || g_error_matches (local, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
+    {
+      g_propagate_error (error, g_steal_pointer (&local));
+      return FALSE;
+    }
+  g_warning ("%s; another instance that keeps the same claims would not be noticed", local->message);
+  return TRUE;
+}
+
 AglDaemon *
 agl_daemon_new (const AglDaemonOptions *options, GMainLoop *loop, GError **error)
 {
   g_autoptr (AglDaemon) self = g_new0 (AglDaemon, 1);
   gboolean is_system = options->scope == AGL_SCOPE_SYSTEM;
 
-  self->instance = -1;
+  self->instance = self->claims = -1;
   self->loop = g_main_loop_ref (loop);
   self->sockets = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_socket_door_free);
   self->config = g_strdup (options->config);
@@ -238,8 +264,8 @@ agl_daemon_new (const AglDaemonOptions *options, GMainLoop *loop, GError **error
     return NULL;
   if (!agl_settings_load (&self->service.settings, options->config, options->scope, error))
     return NULL;
-  self->instance = agl_instance_claim (self->runtime_dir, is_system ? 0755 : 0700, options->replace, error);
-  if (self->instance < 0 || !start_service (self, error) || !open_sockets (self, options->listen, error))
+  if (!claim_folders (self, options, error) || !start_service (self, error)
+      || !open_sockets (self, options->listen, error))
     return NULL;
   if (!options->no_bus)
     self->bus = agl_bus_door_new (&self->service, options->replace, on_bus_settled, self);
@@ -285,6 +311,8 @@ agl_daemon_free (AglDaemon *self)
   g_clear_pointer (&service->census, agl_worker_free);
   g_clear_pointer (&service->store, agl_lock_store_free);
   /* Now, and not with the end of the process: a thread that hangs in a filesystem puts that off. */
+  if (self->claims >= 0)
+    close (self->claims);
   if (self->instance >= 0)
     close (self->instance);
   g_main_loop_unref (self->loop);

@@ -12,9 +12,15 @@
 #include <unistd.h>
 
 #include "common/text.h"
+#include "core/undead.h"
+#include "service/descriptor-sink.h"
 
 /* Bound under a name of its own and then renamed: see bind_path(). */
 #define NEW_SUFFIX ".new"
+
+/* One that is being killed may lose its other descriptors a moment before its socket. */
+#define LEAVE_INTERVAL_USEC (20 * 1000)
+#define LEAVE_TRIES         10
 
 struct _AglListenSocket
 {
@@ -50,6 +56,8 @@ listen_at (AglListenSocket *self, const char *name, gboolean is_abstract, GError
   size = (socklen_t)(offsetof (struct sockaddr_un, sun_path) + strlen (name) + 1);
   if (bind (self->fd, (struct sockaddr *)&where, size) != 0)
     return fail (error, errno, "bind");
+  /* Not before they were negotiated. */
+  agl_descriptor_set_welcome (self->fd, FALSE);
   /* The longest queue there can be: a full one makes other users' connect(2) wait. */
   if (listen (self->fd, SOMAXCONN) != 0)
     return fail (error, errno, "listen");
@@ -69,6 +77,40 @@ remove_stale (const char *path, GError **error)
   return unlink (path) == 0 || errno == ENOENT ? TRUE : fail (error, errno, "unlink");
 }
 
+/* Whether who listens at the other end was killed: see undead.h. */
+static gboolean
+is_undead (int fd)
+{
+  struct ucred listener;
+  socklen_t size = sizeof listener;
+
+  return getsockopt (fd, SOL_SOCKET, SO_PEERCRED, &listener, &size) == 0 && listener.pid > 0
+         && agl_life_of (listener.pid) != AGL_LIFE_UNKNOWN;
+}
+
+/* Whether somebody listens at @path, or may. The socket of one that was killed refuses, unless the kernel
+ * cannot end all of its threads yet. */
+static gboolean
+is_in_use (const char *path)
+{
+  struct sockaddr_un where = { .sun_family = AF_UNIX };
+  gboolean in_use;
+  int fd;
+
+  if (strlen (path) >= sizeof where.sun_path)
+    return FALSE;
+  fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0)
+    return TRUE;
+  memcpy (where.sun_path, path, strlen (path));
+  if (connect (fd, (struct sockaddr *)&where, sizeof where) == 0)
+    in_use = !is_undead (fd);
+  else
+    in_use = errno != ECONNREFUSED && errno != ENOENT;
+  close (fd);
+  return in_use;
+}
+
 /* Renamed into place only when it has its mode and listens, so that nobody finds a socket that refuses. */
 static gboolean
 bind_path (AglListenSocket *self, mode_t mode, GError **error)
@@ -78,6 +120,12 @@ bind_path (AglListenSocket *self, mode_t mode, GError **error)
 
   if (lstat (self->path, &st) == 0 && !S_ISSOCK (st.st_mode))
     return fail (error, EEXIST, "something that is no socket is there");
+  for (guint i = 0; is_in_use (self->path); i++)
+    {
+      if (i >= LEAVE_TRIES)
+        return fail (error, EADDRINUSE, "somebody listens there");
+      g_usleep (LEAVE_INTERVAL_USEC);
+    }
   if (!remove_stale (fresh, error))
     return FALSE;
   /* bind(2) gives the file the mode of the socket's own inode, less the umask (Linux): never more than
@@ -204,7 +252,7 @@ agl_listen_socket_free (AglListenSocket *self)
   if (is_still_ours (self) && unlink (self->path) != 0)
     g_message ("Cannot remove the socket of %s: %s", self->address, g_strerror (errno));
   if (self->fd >= 0)
-    close (self->fd);
+    agl_descriptor_sink_socket (self->fd, geteuid ());
   g_free (self->path);
   g_free (self->address);
   g_free (self);

@@ -66,6 +66,24 @@ check (CommandLine *line, int argc, GError **error)
   return wrong == NULL;
 }
 
+/* GOption passes over the value of an option that takes none, so that "--replace=no" would replace. */
+static gboolean
+check_flags (char *const *args, const GOptionEntry *entries, GError **error)
+{
+  for (; *args != NULL; args++)
+    for (const GOptionEntry *entry = entries; entry->long_name != NULL; entry++)
+      {
+        g_autofree char *start = g_strconcat ("--", entry->long_name, "=", NULL);
+
+        if (entry->arg != G_OPTION_ARG_NONE || !g_str_has_prefix (*args, start))
+          continue;
+        g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--%s takes no value",
+                     entry->long_name);
+        return FALSE;
+      }
+  return TRUE;
+}
+
 static gboolean
 parse (CommandLine *line, int *argc, char ***argv, GError **error)
 {
@@ -89,7 +107,8 @@ parse (CommandLine *line, int *argc, char ***argv, GError **error)
   g_autoptr (GOptionContext) context = g_option_context_new ("— locks that bind processes to directories");
 
   g_option_context_add_main_entries (context, entries, NULL);
-  return g_option_context_parse (context, argc, argv, error) && (line->version || check (line, *argc, error));
+  return check_flags (*argv + 1, entries, error) && g_option_context_parse (context, argc, argv, error)
+         && (line->version || check (line, *argc, error));
 }
 
 int

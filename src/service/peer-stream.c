@@ -5,8 +5,11 @@
 #include <gio/gunixfdlist.h>
 #include <glib-unix.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "service/descriptor-sink.h"
 
 /* An operation of GDBus that is under way; never more than one each way. */
 typedef struct
@@ -23,6 +26,7 @@ struct _AglPeerStream
   GInputStream *input;
   GOutputStream *output;
   AglPeerLedger *ledger;
+  uid_t uid;
 
   GMutex lock; /* one thread shuts @fd down while another closes it */
   int fd;      /* -1: closed. Changed in GDBus' thread with @lock held */
@@ -116,42 +120,68 @@ error_from_errno (const char *call, int number)
 
 /* Reading */
 
+/* What stands in the place of a descriptor that cannot be kept: neither a directory nor a pidfd, as that was
+ * neither, and so it ends in the same error. */
+static int
+replace_harmful (int fd, uid_t uid)
+{
+  if (agl_descriptor_is_harmless (fd))
+    return fd;
+  agl_descriptor_sink (fd, uid);
+  return eventfd (0, EFD_CLOEXEC);
+}
+
 /* All descriptors that the kernel has given us are ours to close, wanted or not. */
+static gboolean
+take_fds (AglPeerStream *self, const int *fds, gsize n_fds, GError **error)
+{
+  gboolean taken = n_fds <= AGL_PEER_MAX_FDS;
+
+  if (self->fds == NULL)
+    self->fds = g_unix_fd_list_new ();
+  for (gsize i = 0; i < n_fds; i++)
+    {
+      int fd = replace_harmful (fds[i], self->uid);
+
+      /* There is no function that takes over one more. */
+      taken = taken && fd >= 0 && g_unix_fd_list_append (self->fds, fd, error) >= 0;
+      if (fd >= 0)
+        close (fd);
+    }
+  return taken;
+}
+
 static gboolean
 collect_fds (AglPeerStream *self, struct msghdr *message, GError **error)
 {
+  gboolean taken = TRUE;
+
   for (struct cmsghdr *c = CMSG_FIRSTHDR (message); c != NULL; c = CMSG_NXTHDR (message, c))
     {
-      int fds[AGL_PEER_MAX_FDS];
+      int fds[AGL_DESCRIPTOR_MAX_RECEIVED];
       gsize n_fds = (c->cmsg_len - CMSG_LEN (0)) / sizeof (int);
 
       if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
         continue;
       g_assert (n_fds <= G_N_ELEMENTS (fds));
       memcpy (fds, CMSG_DATA (c), n_fds * sizeof (int));
-      if (self->fds == NULL)
-        self->fds = g_unix_fd_list_new ();
-      for (gsize i = 0; i < n_fds; i++)
-        {
-          /* There is no function that takes over one more. */
-          if (g_unix_fd_list_append (self->fds, fds[i], error) < 0)
-            {
-              for (; i < n_fds; i++)
-                close (fds[i]);
-              return FALSE;
-            }
-          close (fds[i]);
-        }
+      taken = take_fds (self, fds, n_fds, taken ? error : NULL) && taken;
     }
-  if ((message->msg_flags & MSG_CTRUNC) != 0
-      || (self->fds != NULL && g_unix_fd_list_get_length (self->fds) > AGL_PEER_MAX_FDS))
+  if (taken && agl_descriptor_sink_count (self->uid) > AGL_DESCRIPTOR_SINK_MAX)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-                   "it sent more than %d descriptors in one message, or more than this process can open",
-                   AGL_PEER_MAX_FDS);
+                   "user %u has sent more than %d descriptors that cannot be closed", (guint)self->uid,
+                   AGL_DESCRIPTOR_SINK_MAX);
       return FALSE;
     }
-  return TRUE;
+  if (taken && (message->msg_flags & MSG_CTRUNC) == 0
+      && (self->fds == NULL || g_unix_fd_list_get_length (self->fds) <= AGL_PEER_MAX_FDS))
+    return TRUE;
+  if (error == NULL || *error == NULL)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                 "it sent more than %d descriptors in one message, or more than this process can open",
+                 AGL_PEER_MAX_FDS);
+  return FALSE;
 }
 
 /* Bytes read, 0 at the end, -1 and @error; -1 alone: nothing there yet. */
@@ -160,7 +190,7 @@ receive (AglPeerStream *self, guint8 *buffer, gsize n_bytes, GError **error)
 {
   union
   {
-    char bytes[CMSG_SPACE (AGL_PEER_MAX_FDS * sizeof (int))];
+    char bytes[CMSG_SPACE (AGL_DESCRIPTOR_MAX_RECEIVED * sizeof (int))];
     struct cmsghdr align;
   } control;
   struct iovec vector = { buffer, n_bytes };
@@ -372,11 +402,12 @@ agl_peer_output_class_init (AglPeerOutputClass *klass)
 /* Both together */
 
 AglPeerStream *
-agl_peer_stream_new_take_fd (int fd, const AglPeerLimits *limits)
+agl_peer_stream_new_take_fd (int fd, uid_t uid, const AglPeerLimits *limits)
 {
   AglPeerStream *self = g_object_new (AGL_TYPE_PEER_STREAM, NULL);
 
   self->fd = fd;
+  self->uid = uid;
   self->ledger = agl_peer_ledger_new (limits);
   return self;
 }
@@ -440,7 +471,7 @@ agl_peer_stream_close (GIOStream *stream, GCancellable *cancellable, GError **er
 
   g_mutex_lock (&self->lock);
   if (self->fd >= 0)
-    close (self->fd);
+    agl_descriptor_sink_socket (self->fd, self->uid);
   self->fd = -1;
   g_mutex_unlock (&self->lock);
   return TRUE;

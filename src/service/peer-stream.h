@@ -16,8 +16,10 @@
 #define AGL_TYPE_PEER_STREAM (agl_peer_stream_get_type ())
 G_DECLARE_FINAL_TYPE (AglPeerStream, agl_peer_stream, AGL, PEER_STREAM, GIOStream)
 
-/* @fd: a connected UNIX socket, non-blocking, authenticated; taken over. */
-AglPeerStream *agl_peer_stream_new_take_fd (int fd, const AglPeerLimits *limits);
+/* @fd: a connected UNIX socket, non-blocking, authenticated as @uid; taken over. Of descriptors that come
+ * through it those that are neither directories nor pidfds are replaced by one that is neither (see
+ * descriptor-sink.h). */
+AglPeerStream *agl_peer_stream_new_take_fd (int fd, uid_t uid, const AglPeerLimits *limits);
 
 /* To be called for each incoming message, in an incoming filter before any other: gives it its descriptors
  * (which GDBus does itself for a GSocketConnection only). @message: (transfer full). NULL: it was malformed,

@@ -190,31 +190,46 @@ any_is_reserved (const AglCall *call, const AglBlockers *blockers)
   return FALSE;
 }
 
+/* Who is in the way, each told once. */
+typedef struct
+{
+  GVariantBuilder facts;
+  GHashTable *locks;
+  GHashTable *agents; /* by pid */
+} Obstacles;
+
+/* @directory: for which they were found; it is where the unregistered agents work. */
 static void
-add_blockers (AglCall *call, GVariantBuilder *facts, const AglBlockers *blockers, GHashTable *seen)
+add_blockers (AglCall *call, Obstacles *told, const AglBlockers *blockers, const AglDirectory *directory)
 {
   for (guint i = 0; blockers->locks != NULL && i < blockers->locks->len; i++)
     {
       AglLock *lock = g_ptr_array_index (blockers->locks, i);
 
-      if (!g_hash_table_add (seen, lock))
+      if (!g_hash_table_add (told->locks, lock))
         continue;
       agl_keeper_refresh_command (call->service->keeper, lock);
-      g_variant_builder_add_value (facts, agl_lock_facts (lock, agl_call_may_read_texts (call, lock->uid)));
+      g_variant_builder_add_value (&told->facts,
+                                   agl_lock_facts (lock, agl_call_may_read_texts (call, lock->uid)));
     }
   for (guint i = 0; blockers->outsiders != NULL && i < blockers->outsiders->len; i++)
-    g_variant_builder_add_value (
-        facts, agl_outsider_facts (g_ptr_array_index (blockers->outsiders, i), call->directory));
+    {
+      const AglOutsider *outsider = g_ptr_array_index (blockers->outsiders, i);
+
+      if (g_hash_table_add (told->agents, GINT_TO_POINTER (agl_process_get_pid (outsider->process))))
+        g_variant_builder_add_value (&told->facts, agl_outsider_facts (outsider, directory));
+    }
 }
 
 static void
 check (AglCall *call)
 {
   g_autoptr (AglRequest) request = agl_request_new ();
-  g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
+  g_autoptr (GHashTable) locks = g_hash_table_new (NULL, NULL);
+  g_autoptr (GHashTable) agents = g_hash_table_new (NULL, NULL);
+  Obstacles told = { .locks = locks, .agents = agents };
   g_auto (AglBlockers) blockers = { 0 };
   g_autoptr (GError) error = NULL;
-  GVariantBuilder facts;
 
   /* A process that holds nothing: as a manual request, which is nobody's, would find it. */
   request->uid = call->asker.uid;
@@ -231,12 +246,17 @@ check (AglCall *call)
   if (any_is_reserved (call, &blockers) && agl_call_ask_for_texts (call, check))
     return;
 
-  g_variant_builder_init (&facts, G_VARIANT_TYPE ("aa{sv}"));
-  add_blockers (call, &facts, &blockers, seen);
+  g_variant_builder_init (&told.facts, G_VARIANT_TYPE ("aa{sv}"));
+  add_blockers (call, &told, &blockers, call->directory);
   /* Behind somebody who waits one stands behind whom that one waits for. */
   for (guint i = 0; blockers.waiters != NULL && i < blockers.waiters->len; i++)
-    add_blockers (call, &facts, agl_waiter_get_blockers (g_ptr_array_index (blockers.waiters, i)), seen);
-  agl_call_return (call, g_variant_new ("(baa{sv})", agl_blockers_are_none (&blockers), &facts));
+    {
+      const AglWaiter *waiter = g_ptr_array_index (blockers.waiters, i);
+
+      add_blockers (call, &told, agl_waiter_get_blockers (waiter),
+                    agl_waiter_get_request (waiter)->directory);
+    }
+  agl_call_return (call, g_variant_new ("(baa{sv})", agl_blockers_are_none (&blockers), &told.facts));
 }
 
 void
@@ -272,28 +292,11 @@ count_in_thread (gpointer input, GError **error)
 
 /* Where exactly another user's process works is nobody's business that /proc would not tell: of those below
  * the directory it is only said that they are. */
-static char *
-dup_cwd (AglCall *call, const AglOccupant *occupant)
+static const char *
+cwd_to_tell (const AglCall *call, const AglOccupant *occupant)
 {
-  return agl_path_to_display (agl_call_may_read_texts (call, occupant->uid)
-                                  ? occupant->cwd
-                                  : agl_directory_get_path (call->directory));
-}
-
-static void
-add_occupant (AglCall *call, GVariantBuilder *found, const AglOccupant *occupant, guint64 lock)
-{
-  GVariantBuilder facts;
-
-  g_variant_builder_init (&facts, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add (&facts, "{sv}", "pid", g_variant_new_uint32 ((guint32)occupant->pid));
-  g_variant_builder_add (&facts, "{sv}", "uid", g_variant_new_uint32 (occupant->uid));
-  g_variant_builder_add (&facts, "{sv}", "command", g_variant_new_string (occupant->command));
-  g_variant_builder_add (&facts, "{sv}", "cwd", g_variant_new_take_string (dup_cwd (call, occupant)));
-  g_variant_builder_add (&facts, "{sv}", "agent",
-                         g_variant_new_string (occupant->agent != NULL ? occupant->agent : ""));
-  g_variant_builder_add (&facts, "{sv}", "lock", g_variant_new_uint64 (lock));
-  g_variant_builder_add_value (found, g_variant_builder_end (&facts));
+  return agl_call_may_read_texts (call, occupant->uid) ? occupant->cwd
+                                                       : agl_directory_get_path (call->directory);
 }
 
 /* What the processes in the directory hold: a lock on it before one above or below it. */
@@ -339,7 +342,8 @@ on_counted (gpointer result, GError *error, gpointer user_data)
       const AglOccupant *occupant = g_ptr_array_index (occupants, i);
       const AglLock *lock = g_hash_table_lookup (by_pid, GINT_TO_POINTER (occupant->pid));
 
-      add_occupant (call, &found, occupant, lock != NULL ? lock->id : 0);
+      g_variant_builder_add_value (
+          &found, agl_occupant_facts (occupant, cwd_to_tell (call, occupant), lock != NULL ? lock->id : 0));
     }
   g_ptr_array_unref (occupants);
   agl_call_return (call, g_variant_new ("(aa{sv})", &found));

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/text.h"
+#include "service/descriptor-sink.h"
 #include "service/handshake.h"
 #include "service/listen-socket.h"
 #include "service/peer-stream.h"
@@ -164,7 +165,7 @@ caller_remove (Caller *self)
   add_to_user (door, self->uid, -1);
   caller_end_handshake (self);
   if (self->fd >= 0)
-    close (self->fd);
+    agl_descriptor_sink_socket (self->fd, self->uid);
   g_clear_pointer (&self->peer, agl_peer_free);
   if (self->connection != NULL)
     {
@@ -226,7 +227,7 @@ caller_open (Caller *self)
   g_autoptr (GError) error = NULL;
 
   caller_end_handshake (self);
-  channel->stream = agl_peer_stream_new_take_fd (self->fd, &limits);
+  channel->stream = agl_peer_stream_new_take_fd (self->fd, self->uid, &limits);
   self->fd = -1;
   channel->peer = g_steal_pointer (&self->peer);
   channel->max_queued_messages = door->policy.max_queued_messages;
@@ -275,8 +276,11 @@ caller_shake_hands (Caller *self)
     return AGL_HANDSHAKE_FAILED;
 
   state = agl_handshake_feed (self->handshake, bytes, (gsize)n, &n_used, answer);
-  if (recv (self->fd, bytes, n_used, MSG_DONTWAIT) != (gssize)n_used)
+  /* Nobody sends descriptors before he is let in. */
+  if (!agl_descriptor_sink_bytes (self->fd, bytes, n_used, self->uid))
     return AGL_HANDSHAKE_FAILED;
+  if (strstr (answer->str, "AGREE_UNIX_FD") != NULL)
+    agl_descriptor_set_welcome (self->fd, TRUE);
   /* A peer for whose answers the socket has no room left has never read one. */
   if (answer->len > 0
       && send (self->fd, answer->str, answer->len, MSG_DONTWAIT | MSG_NOSIGNAL) != (gssize)answer->len)
@@ -333,6 +337,12 @@ may_enter (AglSocketDoor *self, const AglPeer *peer)
                 self->policy.max_connections_per_user);
       return FALSE;
     }
+  if (agl_descriptor_sink_count (peer->uid) > AGL_DESCRIPTOR_SINK_MAX)
+    {
+      complain (self, peer->uid, "refused, has handed over more than %d descriptors that cannot be closed",
+                AGL_DESCRIPTOR_SINK_MAX);
+      return FALSE;
+    }
   if (self->callers.length >= self->policy.max_connections)
     {
       complain (self, peer->uid, "refused, there are %u connections already", self->policy.max_connections);
@@ -353,7 +363,7 @@ admit (AglSocketDoor *self, int fd)
     {
       if (peer == NULL)
         g_message ("Cannot tell who connected to %s: %s", agl_socket_door_get_address (self), error->message);
-      close (fd);
+      agl_descriptor_sink_socket (fd, peer != NULL ? peer->uid : self->own_uid);
       return;
     }
 

@@ -47,10 +47,10 @@ void agl_report_add (const char *what,
                      AglGoal kind,
                      double goal);
 void agl_report_pair (const char *what, const AglPair *pair, AglGoal kind, double goal);
-/* @json: (nullable): where to write the same. */
-void agl_report_print (const char *json);
+/* @json: where to write the same. @page: (nullable): a file of Markdown to put the table in. */
+void agl_report_print (const char *json, const char *page);
 
-/* The scene: a bus of its own, the service, the reference that does nothing, and processes that sleep. */
+/* The scene: a bus of its own, the service, and processes that sleep. */
 
 typedef struct
 {
@@ -58,10 +58,10 @@ typedef struct
   char *root; /* temporary folder */
   char *fast; /* another, in memory, as runtime directories are */
   char *here; /* where this process works */
-  char *bus, *direct, *noop_direct;
+  char *bus, *direct;
   char *daemon, *cli; /* programs */
-  GPid bus_pid, daemon_pid, noop_pid;
-  GDBusConnection *on_bus, *on_direct, *noop_on_direct;
+  GPid bus_pid, daemon_pid, alone_pid;
+  GDBusConnection *on_bus, *on_direct, *on_alone;
 } AglScene;
 
 AglScene *agl_scene_new (const char *bin, const char *daemon, const char *cli);
@@ -71,7 +71,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglScene, agl_scene_free)
 /* Until the name is owned. */
 void agl_scene_start_daemon (AglScene *self);
 void agl_scene_stop_daemon (AglScene *self);
+/* To the direct socket, and off it: who is connected there is told everything. */
 void agl_scene_connect (AglScene *self);
+void agl_scene_disconnect (AglScene *self);
+/* Another service, as there is over SSH and in a container: without a bus. */
+void agl_scene_start_alone (AglScene *self);
 /* Waits until @name is owned on the bus. */
 void agl_scene_await_name (AglScene *self, const char *name);
 
@@ -96,11 +100,16 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglFleet, agl_fleet_free)
 /* Locks for those from @first to @end - 1, each on its own directory. */
 void agl_fleet_lock (AglFleet *self, GDBusConnection *connection, guint first, guint end);
 
-#define AGL_NOOP_NAME "org.agentctl.Bench"
+/* The service's object, and in bench-daemon the one that does nothing (noop-object.c). */
+#define AGL_LOCKS_PATH "/org/agentctl/Locks"
+#define AGL_NOOP_PATH  "/org/agentctl/Bench"
 
 GDBusConnection *agl_bench_connect (const char *address, gboolean is_bus);
-GVariant *
-agl_bench_call (GDBusConnection *connection, const char *name, const char *method, GVariant *parameters);
+GVariant *agl_bench_call (GDBusConnection *connection,
+                          const char *name,
+                          const char *path,
+                          const char *method,
+                          GVariant *parameters);
 GVariant *agl_bench_acquire_arguments (const char *directory, pid_t pid);
 
 /* /proc/PID: kilobytes resident; of each thread the voluntary switches, and the nanoseconds of CPU. */
@@ -117,7 +126,7 @@ void agl_rows_calls_begin_curve (void);
 void agl_rows_calls_growth (void);
 void agl_rows_fresh (AglScene *scene);
 void agl_rows_throughput (AglScene *scene);
-int agl_rows_throughput_client (const char *address, const char *name, const char *directory);
+int agl_rows_throughput_client (const char *address, const char *path, const char *directory);
 void agl_rows_death (AglScene *scene, guint n_locks);
 void agl_rows_list (AglScene *scene);
 void agl_rows_whole_process (AglScene *scene);

@@ -91,10 +91,10 @@ is_met (const Row *row)
   return row->kind == AGL_GOAL_AT_MOST ? value <= row->goal : value >= row->goal;
 }
 
-static void
-print_number (double value, int width, const char *unit)
+static char *
+format_number (double value, const char *unit)
 {
-  g_autofree char *text = NULL;
+  char *text;
 
   if (isnan (value))
     text = g_strdup ("–");
@@ -102,7 +102,30 @@ print_number (double value, int width, const char *unit)
     text = g_strdup_printf ("%.0f %s", value, unit);
   else
     text = g_strdup_printf ("%.2f %s", value, unit);
-  g_strchomp (text);
+  return g_strchomp (text);
+}
+
+static char *
+format_goal (const Row *row)
+{
+  if (row->kind == AGL_GOAL_NONE)
+    return g_strdup ("");
+  return g_strdup_printf ("%s %g", row->kind == AGL_GOAL_AT_MOST ? "≤" : "≥", row->goal);
+}
+
+static const char *
+format_met (const Row *row)
+{
+  if (row->kind == AGL_GOAL_NONE)
+    return "";
+  return is_met (row) ? "yes" : "NO";
+}
+
+static void
+print_number (double value, int width, const char *unit)
+{
+  g_autofree char *text = format_number (value, unit);
+
   printf ("%*s%s", width - (int)g_utf8_strlen (text, -1), "", text);
 }
 
@@ -156,8 +179,53 @@ write_json (const char *path)
     agl_bench_fail ("%s", error->message);
 }
 
+static char *
+make_table (void)
+{
+  GString *table = g_string_new ("| row | ours | reference | ratio | goal | met |\n"
+                                 "| --- | ---: | ---: | ---: | ---: | --- |\n");
+
+  for (guint i = 0; i < rows->len; i++)
+    {
+      const Row *row = g_ptr_array_index (rows, i);
+      g_autofree char *ours = format_number (row->ours, row->unit);
+      g_autofree char *reference = format_number (row->reference, row->unit);
+      g_autofree char *ratio = format_number (row->ratio, "");
+      g_autofree char *goal = format_goal (row);
+
+      g_string_append_printf (table, "| %s%s | %s | %s | %s | %s | %s%s |\n",
+                              g_str_has_prefix (row->what, "  ") ? "· " : "",
+                              row->what + strspn (row->what, " "), ours, reference, ratio, goal,
+                              format_met (row), row->loaded ? " (under load)" : "");
+    }
+  return g_string_free (table, FALSE);
+}
+
+#define TABLE_BEGINS "<!-- figures: sh tests/bench.sh --page -->\n"
+#define TABLE_ENDS   "<!-- end of figures -->"
+
+static void
+write_page (const char *path)
+{
+  g_autofree char *page = NULL, *table = make_table ();
+  g_autoptr (GString) written = NULL;
+  g_autoptr (GError) error = NULL;
+  const char *begins, *ends;
+
+  if (!g_file_get_contents (path, &page, NULL, &error))
+    agl_bench_fail ("%s", error->message);
+  begins = strstr (page, TABLE_BEGINS);
+  ends = begins != NULL ? strstr (begins, TABLE_ENDS) : NULL;
+  if (ends == NULL)
+    agl_bench_fail ("%s has no place for the table", path);
+  written = g_string_new_len (page, begins - page + strlen (TABLE_BEGINS));
+  g_string_append_printf (written, "%s%s", table, ends);
+  if (!g_file_set_contents (path, written->str, (gssize)written->len, &error))
+    agl_bench_fail ("%s", error->message);
+}
+
 void
-agl_report_print (const char *json)
+agl_report_print (const char *json, const char *page)
 {
   guint n_goals = 0, n_met = 0;
 
@@ -165,25 +233,20 @@ agl_report_print (const char *json)
   for (guint i = 0; i < rows->len; i++)
     {
       const Row *row = g_ptr_array_index (rows, i);
+      g_autofree char *goal = NULL;
 
       printf ("%s%*s", row->what, 58 - (int)g_utf8_strlen (row->what, -1), "");
       print_number (row->ours, 15, row->unit);
       print_number (row->reference, 15, row->unit);
       print_number (row->ratio, 9, "");
-      if (row->kind == AGL_GOAL_NONE)
-        printf ("%10s  ", "");
-      else
-        {
-          g_autofree char *goal =
-              g_strdup_printf ("%s %g", row->kind == AGL_GOAL_AT_MOST ? "≤" : "≥", row->goal);
-
-          n_goals++;
-          n_met += is_met (row);
-          printf ("%*s%s  %s", 10 - (int)g_utf8_strlen (goal, -1), "", goal, is_met (row) ? "yes" : "NO");
-        }
+      goal = format_goal (row);
+      n_goals += row->kind != AGL_GOAL_NONE;
+      n_met += row->kind != AGL_GOAL_NONE && is_met (row);
+      printf ("%*s%s  %s", 10 - (int)g_utf8_strlen (goal, -1), "", goal, format_met (row));
       printf ("%s\n", row->loaded ? " (under load)" : "");
     }
   printf ("%u of %u goals met\n", n_met, n_goals);
-  if (json != NULL)
-    write_json (json);
+  write_json (json);
+  if (page != NULL)
+    write_page (page);
 }

@@ -17,7 +17,7 @@ typedef struct
 {
   GDBusConnection *connection;
   const char *name; /* NULL on a direct socket */
-  const char *directory;
+  const char *directory, *path;
   GArray *acquire, *release; /* (nullable): each half */
 } Target;
 
@@ -27,10 +27,10 @@ acquire_and_release (gpointer data)
   Target *target = data;
   double start = agl_bench_now (), between, end;
 
-  g_variant_unref (agl_bench_call (target->connection, target->name, "Acquire",
+  g_variant_unref (agl_bench_call (target->connection, target->name, target->path, "Acquire",
                                    agl_bench_acquire_arguments (target->directory, 0)));
   between = agl_bench_now ();
-  g_variant_unref (agl_bench_call (target->connection, target->name, "Release",
+  g_variant_unref (agl_bench_call (target->connection, target->name, target->path, "Release",
                                    agl_bench_acquire_arguments (target->directory, 0)));
   end = agl_bench_now ();
   if (target->acquire != NULL)
@@ -49,8 +49,8 @@ check (gpointer data)
   Target *target = data;
   double start = agl_bench_now ();
 
-  g_variant_unref (
-      agl_bench_call (target->connection, target->name, "Check", g_variant_new ("(s)", target->directory)));
+  g_variant_unref (agl_bench_call (target->connection, target->name, target->path, "Check",
+                                   g_variant_new ("(s)", target->directory)));
   return agl_bench_now () - start;
 }
 
@@ -87,55 +87,77 @@ new_samples (void)
   return g_array_new (FALSE, FALSE, sizeof (double));
 }
 
+/* @name: NULL on a direct socket. @curve: which one this is a point of. */
 static void
-measure_door (AglScene *scene, gboolean is_bus, guint n_locks)
+measure_door (AglScene *scene,
+              const char *door,
+              GDBusConnection *connection,
+              const char *name,
+              guint curve,
+              AglGoal goal)
 {
   g_autoptr (GArray) our_acquire = new_samples (), our_release = new_samples ();
   g_autoptr (GArray) noop_acquire = new_samples (), noop_release = new_samples ();
-  Target ours = { is_bus ? scene->on_bus : scene->on_direct, is_bus ? NAME : NULL, scene->here };
-  Target noop = { is_bus ? scene->on_bus : scene->noop_on_direct, is_bus ? AGL_NOOP_NAME : NULL,
-                  scene->here };
-  const char *door = is_bus ? "bus" : "direct";
-  g_autoptr (AglPair) pair = NULL;
-  guint curve = is_bus ? ON_BUS : ON_DIRECT;
+  Target ours = { connection, name, scene->here, AGL_LOCKS_PATH, our_acquire, our_release };
+  Target noop = { connection, name, scene->here, AGL_NOOP_PATH, noop_acquire, noop_release };
+  g_autoptr (AglPair) pair =
+      agl_pair_measure (acquire_and_release, &ours, acquire_and_release, &noop, BATCH, ROUNDS);
 
-  ours.acquire = our_acquire;
-  ours.release = our_release;
-  noop.acquire = noop_acquire;
-  noop.release = noop_release;
-  pair = agl_pair_measure (acquire_and_release, &ours, acquire_and_release, &noop, BATCH, ROUNDS);
   curves[curve][n_points] = agl_bench_median (pair->ours);
   ratios[curve][n_points] = agl_bench_median (pair->ratios);
   if (!is_curve)
     {
       g_autofree char *what = g_strdup_printf ("Acquire and Release, %s, against a no-op", door);
 
-      agl_report_pair (what, pair, AGL_GOAL_AT_MOST, 1.15);
+      agl_report_pair (what, pair, goal, 1.15);
       report_halves (door, &ours, &noop);
     }
+}
+
+static void
+measure_doors (AglScene *scene)
+{
+  Target direct = { scene->on_alone, NULL, scene->here, AGL_LOCKS_PATH };
+  Target bus = { scene->on_bus, NAME, scene->here, AGL_LOCKS_PATH };
+  g_autoptr (AglPair) doors = NULL;
+
+  /* Nobody but the caller is there who would have to be told. */
+  agl_scene_disconnect (scene);
+  measure_door (scene, "bus", scene->on_bus, NAME, ON_BUS, AGL_GOAL_AT_MOST);
+  measure_door (scene, "direct", scene->on_alone, NULL, ON_DIRECT, AGL_GOAL_AT_MOST);
+  doors = agl_pair_measure (acquire_and_release, &direct, acquire_and_release, &bus, BATCH, ROUNDS);
+  agl_report_pair ("Acquire and Release, direct against bus", doors, AGL_GOAL_AT_MOST, 0.75);
+  agl_scene_connect (scene);
+  measure_door (scene, "direct, a bus told too", scene->on_direct, NULL, ON_DIRECT, AGL_GOAL_NONE);
+}
+
+static void
+measure_point (AglScene *scene)
+{
+  Target direct = { NULL, NULL, scene->here, AGL_LOCKS_PATH };
+  Target bus = { scene->on_bus, NAME, scene->here, AGL_LOCKS_PATH };
+  g_autoptr (AglPair) pair = NULL;
+
+  agl_scene_disconnect (scene);
+  measure_door (scene, "bus", scene->on_bus, NAME, ON_BUS, AGL_GOAL_NONE);
+  agl_scene_connect (scene);
+  direct.connection = scene->on_direct;
+  measure_door (scene, "direct", scene->on_direct, NULL, ON_DIRECT, AGL_GOAL_NONE);
+  pair = agl_pair_measure (check, &direct, check, &bus, BATCH, ROUNDS / 2);
+  curves[CHECK][n_points] = agl_bench_median (pair->ours);
 }
 
 void
 agl_rows_calls (AglScene *scene, guint n_locks)
 {
-  Target direct = { scene->on_direct, NULL, scene->here };
-  Target bus = { scene->on_bus, NAME, scene->here };
   g_autofree char *topic = g_strdup_printf ("calls with %u locks", n_locks);
-  g_autoptr (AglPair) pair = NULL;
 
   agl_report_begin (topic);
   numbers[n_points] = n_locks;
-  measure_door (scene, TRUE, n_locks);
-  measure_door (scene, FALSE, n_locks);
-  pair = agl_pair_measure (check, &direct, check, &bus, BATCH, ROUNDS / 2);
-  curves[CHECK][n_points] = agl_bench_median (pair->ours);
-  if (!is_curve)
-    {
-      g_autoptr (AglPair) doors =
-          agl_pair_measure (acquire_and_release, &direct, acquire_and_release, &bus, BATCH, ROUNDS);
-
-      agl_report_pair ("Acquire and Release, direct against bus", doors, AGL_GOAL_AT_MOST, 0.75);
-    }
+  if (is_curve)
+    measure_point (scene);
+  else
+    measure_doors (scene);
   n_points++;
 }
 
@@ -193,11 +215,11 @@ connect_and_acquire (gpointer data)
   double start = agl_bench_now (), took;
   g_autoptr (GDBusConnection) connection = agl_bench_connect (door->address, door->is_bus);
 
-  g_variant_unref (
-      agl_bench_call (connection, name, "Acquire", agl_bench_acquire_arguments (door->directory, 0)));
+  g_variant_unref (agl_bench_call (connection, name, AGL_LOCKS_PATH, "Acquire",
+                                   agl_bench_acquire_arguments (door->directory, 0)));
   took = agl_bench_now () - start;
-  g_variant_unref (
-      agl_bench_call (connection, name, "Release", agl_bench_acquire_arguments (door->directory, 0)));
+  g_variant_unref (agl_bench_call (connection, name, AGL_LOCKS_PATH, "Release",
+                                   agl_bench_acquire_arguments (door->directory, 0)));
   g_dbus_connection_close_sync (connection, NULL, NULL);
   return took;
 }
@@ -223,7 +245,7 @@ agl_rows_fresh (AglScene *scene)
 typedef struct
 {
   GDBusConnection *connection;
-  const char *name, *directory;
+  const char *path, *directory;
   guint64 n_done;
   guint n_out;
   gboolean acquires;
@@ -254,14 +276,14 @@ send_one (Client *client)
   client->acquires = !client->acquires;
   client->n_out++;
   g_dbus_connection_call (
-      client->connection, client->name, "/org/agentctl/Locks", NAME, client->acquires ? "Acquire" : "Release",
+      client->connection, NAME, client->path, NAME, client->acquires ? "Acquire" : "Release",
       agl_bench_acquire_arguments (client->directory, 0), NULL, 0, -1, NULL, on_reply, client);
 }
 
 int
-agl_rows_throughput_client (const char *address, const char *name, const char *directory)
+agl_rows_throughput_client (const char *address, const char *path, const char *directory)
 {
-  Client client = { agl_bench_connect (address, TRUE), name, directory };
+  Client client = { agl_bench_connect (address, TRUE), path, directory };
   char go;
 
   if (chdir (directory) < 0 || write (STDOUT_FILENO, "r", 1) != 1 || read (STDIN_FILENO, &go, 1) != 1)
@@ -275,7 +297,7 @@ agl_rows_throughput_client (const char *address, const char *name, const char *d
 }
 
 static double
-run_clients (AglScene *scene, const char *name)
+run_clients (AglScene *scene, const char *path)
 {
   g_autofree char *program = g_build_filename (scene->bin, "bench", NULL);
   GPid pids[N_CLIENTS];
@@ -289,7 +311,7 @@ run_clients (AglScene *scene, const char *name)
 
       g_mkdir_with_parents (directory, 0700);
       pids[i] =
-          agl_bench_spawn ((const char *const[]){ program, "client", scene->bus, name, directory, NULL },
+          agl_bench_spawn ((const char *const[]){ program, "client", scene->bus, path, directory, NULL },
                            NULL, &in[i], &out[i]);
       if (read (out[i], &ready, 1) != 1)
         agl_bench_fail ("a client does not start");
@@ -314,7 +336,7 @@ run_clients (AglScene *scene, const char *name)
 typedef struct
 {
   AglScene *scene;
-  const char *name;
+  const char *path;
 } Load;
 
 static double
@@ -322,18 +344,20 @@ run_load (gpointer data)
 {
   const Load *load = data;
 
-  return run_clients (load->scene, load->name);
+  return run_clients (load->scene, load->path);
 }
 
 void
 agl_rows_throughput (AglScene *scene)
 {
-  Load ours = { scene, NAME }, noop = { scene, AGL_NOOP_NAME };
+  Load ours = { scene, AGL_LOCKS_PATH }, noop = { scene, AGL_NOOP_PATH };
   g_autoptr (AglPair) pair = NULL;
 
   agl_report_begin ("throughput");
+  agl_scene_disconnect (scene);
   pair = agl_pair_measure (run_load, &ours, run_load, &noop, 1, THROUGH_ROUNDS);
   agl_report_add ("throughput, 8 clients with 16 calls under way each, bus", agl_bench_median (pair->ours),
                   agl_bench_median (pair->reference), "/s", agl_bench_median (pair->ratios),
                   AGL_GOAL_AT_LEAST, 0.8);
+  agl_scene_connect (scene);
 }

@@ -12,7 +12,7 @@
 typedef struct
 {
   GDBusConnection *connection;
-  const char *name, *file;
+  const char *name, *path;
 } Lister;
 
 static double
@@ -21,8 +21,8 @@ list (gpointer data)
   const Lister *lister = data;
   double start = agl_bench_now ();
 
-  g_variant_unref (
-      agl_bench_call (lister->connection, lister->name, "List", g_variant_new ("(a{sv})", NULL)));
+  g_variant_unref (agl_bench_call (lister->connection, lister->name, lister->path, "List",
+                                   g_variant_new ("(a{sv})", NULL)));
   return agl_bench_now () - start;
 }
 
@@ -34,16 +34,18 @@ agl_rows_list (AglScene *scene)
   GVariantBuilder filter;
 
   agl_report_begin ("List");
-  reply = agl_bench_call (scene->on_direct, NULL, "List", g_variant_new ("(a{sv})", NULL));
+  reply = agl_bench_call (scene->on_direct, NULL, AGL_LOCKS_PATH, "List", g_variant_new ("(a{sv})", NULL));
   if (!g_file_set_contents (file, g_variant_get_data (reply), g_variant_get_size (reply), NULL))
     agl_bench_fail ("%s cannot be written", file);
   g_variant_builder_init (&filter, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add (&filter, "{sv}", "directory", g_variant_new_string (file));
-  g_variant_unref (agl_bench_call (scene->noop_on_direct, NULL, "List", g_variant_new ("(a{sv})", &filter)));
+  g_variant_unref (
+      agl_bench_call (scene->on_direct, NULL, AGL_NOOP_PATH, "List", g_variant_new ("(a{sv})", &filter)));
   for (guint is_bus = 0; is_bus < 2; is_bus++)
     {
-      Lister ours = { is_bus ? scene->on_bus : scene->on_direct, is_bus ? NAME : NULL };
-      Lister noop = { is_bus ? scene->on_bus : scene->noop_on_direct, is_bus ? AGL_NOOP_NAME : NULL };
+      GDBusConnection *connection = is_bus ? scene->on_bus : scene->on_direct;
+      Lister ours = { connection, is_bus ? NAME : NULL, AGL_LOCKS_PATH };
+      Lister noop = { connection, is_bus ? NAME : NULL, AGL_NOOP_PATH };
       g_autoptr (AglPair) pair = agl_pair_measure (list, &ours, list, &noop, 1, 5);
 
       agl_report_pair (is_bus ? "List of 10 000, bus" : "List of 10 000, direct", pair, AGL_GOAL_AT_MOST, 2);

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #define NAME "org.agentctl.Locks"
-#define PATH "/org/agentctl/Locks"
 
 /* Much less than the limit of calls under way. */
 #define WINDOW 64
@@ -105,11 +104,12 @@ agl_bench_connect (const char *address, gboolean is_bus)
 }
 
 GVariant *
-agl_bench_call (GDBusConnection *connection, const char *name, const char *method, GVariant *parameters)
+agl_bench_call (
+    GDBusConnection *connection, const char *name, const char *path, const char *method, GVariant *parameters)
 {
   g_autoptr (GError) error = NULL;
   GVariant *reply =
-      g_dbus_connection_call_sync (connection, name, PATH, NAME, method, parameters, NULL,
+      g_dbus_connection_call_sync (connection, name, path, NAME, method, parameters, NULL,
                                    G_DBUS_CALL_FLAGS_NO_AUTO_START, PATIENCE_MSEC, NULL, &error);
 
   if (reply == NULL)
@@ -147,6 +147,23 @@ agl_scene_await_name (AglScene *self, const char *name)
   agl_bench_fail ("nobody owns %s", name);
 }
 
+/* To a process that was just started: its socket is there a moment before it listens. */
+static GDBusConnection *
+connect_patiently (const char *address, gboolean is_bus)
+{
+  GDBusConnection *connection = NULL;
+
+  for (guint i = 0; connection == NULL; i++)
+    {
+      if (i > PATIENCE_MSEC)
+        agl_bench_fail ("nobody listens on %s", address);
+      g_usleep (1000);
+      connection = try_to_connect (address, is_bus, NULL);
+    }
+  g_dbus_connection_set_exit_on_close (connection, FALSE);
+  return connection;
+}
+
 static void
 start_bus (AglScene *self)
 {
@@ -164,14 +181,7 @@ start_bus (AglScene *self)
   if (!g_file_set_contents (config, text, -1, NULL))
     agl_bench_fail ("cannot write %s", config);
   self->bus_pid = agl_bench_spawn (argv, NULL, NULL, NULL);
-  /* Its socket is there a moment before it listens. */
-  for (guint i = 0; self->on_bus == NULL; i++)
-    {
-      if (i > PATIENCE_MSEC)
-        agl_bench_fail ("the bus does not start");
-      g_usleep (1000);
-      self->on_bus = try_to_connect (self->bus, TRUE, NULL);
-    }
+  self->on_bus = connect_patiently (self->bus, TRUE);
 }
 
 void
@@ -188,6 +198,19 @@ agl_scene_start_daemon (AglScene *self)
 }
 
 void
+agl_scene_start_alone (AglScene *self)
+{
+  g_autofree char *runtime = g_strdup_printf ("--runtime-dir=%s/alone", self->fast);
+  g_autofree char *state = g_strdup_printf ("--state-dir=%s/alone-state", self->root);
+  g_autofree char *config = g_strdup_printf ("--config=%s/locks.conf", self->root);
+  g_autofree char *address = g_strdup_printf ("unix:path=%s/alone/bus", self->fast);
+  const char *const argv[] = { self->daemon, "--user", "--no-bus", runtime, state, config, NULL };
+
+  self->alone_pid = agl_bench_spawn (argv, NULL, NULL, NULL);
+  self->on_alone = connect_patiently (address, FALSE);
+}
+
+void
 agl_scene_stop_daemon (AglScene *self)
 {
   g_clear_object (&self->on_direct);
@@ -200,13 +223,18 @@ agl_scene_connect (AglScene *self)
   self->on_direct = agl_bench_connect (self->direct, FALSE);
 }
 
+void
+agl_scene_disconnect (AglScene *self)
+{
+  g_dbus_connection_close_sync (self->on_direct, NULL, NULL);
+  g_clear_object (&self->on_direct);
+}
+
 AglScene *
 agl_scene_new (const char *bin, const char *daemon, const char *cli)
 {
   AglScene *self = g_new0 (AglScene, 1);
-  g_autofree char *config = NULL, *noop = NULL, *socket = NULL;
-  const char *const environment[] = { "DBUS_SESSION_BUS_ADDRESS", NULL, NULL };
-  const char *set[3];
+  g_autofree char *config = NULL;
 
   self->bin = g_strdup (bin);
   self->daemon = g_strdup (daemon);
@@ -224,21 +252,11 @@ agl_scene_new (const char *bin, const char *daemon, const char *cli)
     agl_bench_fail ("no folder to work in: %s", g_strerror (errno));
   self->bus = g_strdup_printf ("unix:path=%s/message-bus", self->root);
   self->direct = g_strdup_printf ("unix:path=%s/run/bus", self->fast);
-  self->noop_direct = g_strdup_printf ("unix:path=%s/noop", self->root);
   config = g_build_filename (self->root, "locks.conf", NULL);
   if (!g_file_set_contents (
           config, "[Locks]\nDetectAgents=false\nMaxLocksPerUser=100000\nMaxWaitersPerUser=4096\n", -1, NULL))
     agl_bench_fail ("cannot write %s", config);
   start_bus (self);
-
-  noop = g_build_filename (bin, "bench-noop", NULL);
-  socket = g_build_filename (self->root, "noop", NULL);
-  set[0] = environment[0];
-  set[1] = self->bus;
-  set[2] = NULL;
-  self->noop_pid = agl_bench_spawn ((const char *const[]){ noop, "bus", socket, NULL }, set, NULL, NULL);
-  agl_scene_await_name (self, AGL_NOOP_NAME);
-  self->noop_on_direct = agl_bench_connect (self->noop_direct, FALSE);
   return self;
 }
 
@@ -252,8 +270,8 @@ void
 agl_scene_free (AglScene *self)
 {
   agl_scene_stop_daemon (self);
-  agl_bench_end (&self->noop_pid, SIGTERM);
-  g_clear_object (&self->noop_on_direct);
+  g_clear_object (&self->on_alone);
+  agl_bench_end (&self->alone_pid, SIGTERM);
   g_clear_object (&self->on_bus);
   agl_bench_end (&self->bus_pid, SIGTERM);
   if (chdir ("/") == 0)
@@ -269,7 +287,6 @@ agl_scene_free (AglScene *self)
   g_free (self->here);
   g_free (self->bus);
   g_free (self->direct);
-  g_free (self->noop_direct);
   g_free (self);
 }
 
@@ -349,7 +366,7 @@ agl_fleet_lock (AglFleet *self, GDBusConnection *connection, guint first, guint 
       while (n_out >= WINDOW)
         g_main_context_iteration (NULL, TRUE);
       n_out++;
-      g_dbus_connection_call (connection, NULL, PATH, NAME, "Acquire",
+      g_dbus_connection_call (connection, NULL, AGL_LOCKS_PATH, NAME, "Acquire",
                               agl_bench_acquire_arguments (g_ptr_array_index (self->directories, i),
                                                            g_array_index (self->pids, pid_t, i)),
                               NULL, 0, PATIENCE_MSEC, NULL, on_locked, &n_out);

@@ -16,7 +16,7 @@ import harness  # noqa: E402
 PO = os.path.join(harness.SOURCE, "po")
 # As xgettext is called by meson's "glib" preset.
 KEYWORDS = ["_", "N_", "C_:1c,2", "NC_:1c,2", "g_dcgettext:2", "g_dngettext:2,3", "g_dpgettext2:2c,3", "ngettext:1,2"]
-MARK = re.compile(r"\b(?:_|N_|C_|NC_|ngettext|g_dngettext|g_dpgettext2) \(")
+MARK = re.compile(r"\b(?:_|N_|C_|NC_|ngettext|g_dngettext|g_dpgettext2) ?\(")
 
 
 def lines(name):

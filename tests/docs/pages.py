@@ -361,13 +361,39 @@ class Interface(harness.Case):
                                                    for name in there}))
 
     def test_keys_of_a_lock(self):
-        there = set(re.findall(r'"\{sv\}",\s*"([\w-]+)"', source("src", "service", "lock-facts.c")))
-        there |= set(re.findall(r'add_text \(facts, "([\w-]+)"', source("src", "service", "lock-facts.c")))
+        there = set(re.findall(r'\[KEY_\w+\] = "([\w-]+)"', source("src", "service", "lock-facts.c")))
+        there.remove("lock")  # an occupant's
         said = sum(self.page.terms(self.page.section("A LOCK")), [])
         self.assertEqual(sorted(said), sorted(there))
         lock = self.me.lock(self.me.acquire(self.directory(), manual=True, ttl=60, agent="a", session="s", reason="r"))
         self.assertLessEqual(set(lock), set(said))
         self.assertGreater(len(lock), 15)
+
+
+class Agentctl(unittest.TestCase):
+    """docs/agentctl.md, and the program that is the same."""
+
+    def rows(self):
+        table = source("docs", "agentctl.md").split("## Call by call")[1].split("| --- | --- |")[1].split("\n\n")[0]
+        return [row.split(" | ") for row in table.strip().splitlines()]
+
+    def test_each_call_is_mapped_and_implemented(self):
+        said = {match[1] for row in self.rows() for match in [re.match(r"\| `(\w+)(?:\(.*\))?`$", row[0])] if match}
+        methods = set(re.findall(r"^  async (\w+)\(", source("tests", "interop", "agentctl.js"), re.M))
+        self.assertEqual(said, methods - {"list", "release"})
+        tried = set(re.findall(r"manager\.(\w+)\(", source("tests", "interop", "agentctl_test.js")))
+        self.assertLessEqual(said, tried)
+        self.assertIn("`launch --force`", " ".join(row[0] for row in self.rows()))
+
+    def test_what_it_names_is_there(self):
+        text = " ".join(row[1] for row in self.rows())
+        xml_text = source("data", "org.agentctl.Locks.xml")
+        for method in re.findall(r"`([A-Z]\w+)\(", text):
+            self.assertIn(f'<method name="{method}">', xml_text)
+        keys = {part.split(":")[0] for options in re.findall(r"\{(.*?)\}", text) for part in options.split(", ")} - {""}
+        self.assertGreater(len(keys), 5)
+        known = {key for line in re.findall(r"^ *- ([a-z, -]+) \(\w\)", xml_text, re.M) for key in line.split(", ")}
+        self.assertLessEqual(keys, known | {"by", "type=\"auto\"\\|\"manual\""})
 
 
 class Why(unittest.TestCase):

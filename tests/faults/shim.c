@@ -289,7 +289,7 @@ is_wanted (const char *call)
 }
 
 static void
-note (const Rule *rule, const char *path)
+note (const char *call, const char *path, const char *action)
 {
   char line[PATH_MAX + 64];
   int fd, n;
@@ -297,7 +297,7 @@ note (const Rule *rule, const char *path)
   n_failed++;
   if (log_file == NULL)
     return;
-  n = snprintf (line, sizeof line, "%s %s %s\n", rule->call, path, rule->action);
+  n = snprintf (line, sizeof line, "%s %s %s\n", call, path, action);
   fd = REAL (open) (log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0)
     return;
@@ -326,7 +326,8 @@ apply (const char *call, const char *path, const char *other, int *code)
     }
   if (decides == NULL)
     return ACT_NONE;
-  note (decides, path);
+  if (decides->act != ACT_KILL_AFTER)
+    note (decides->call, path, decides->action);
   *code = decides->code;
   return decides->act;
 }
@@ -360,6 +361,13 @@ judge (const char *call, int fd, const char *name, int to_fd, const char *to_nam
   return act;
 }
 
+static void
+kill_after (const char *call)
+{
+  note (call, "", "kill-after");
+  raise (SIGKILL);
+}
+
 /* One pass of a call that gives -1 on failure. */
 #define PASS(act, expression)                       \
   ({                                                \
@@ -368,7 +376,7 @@ judge (const char *call, int fd, const char *name, int to_fd, const char *to_nam
       {                                             \
         result = (expression);                      \
         if ((act) == ACT_KILL_AFTER && result >= 0) \
-          raise (SIGKILL);                          \
+          kill_after (__func__);                    \
       }                                             \
     result;                                         \
   })

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 
 /* test-slow-mount DIRECTORY: mounts a filesystem there and is its server, which can be put to sleep, until
- * standard input is closed. Whatever name is looked for is a directory, but for those with a dot in them, and
- * nothing is cached, so that each step into it asks us.
+ * standard input is closed. Whatever name is looked for is a directory, but for those with a dot in them,
+ * which are not there, and those that end with "-file". Nothing is cached, so that each step into it asks us.
  *
  * Lines on standard input, each answered with one line on standard output:
  *
- *   sleep N [OPERATION...]   answers N more requests (of these operations: lookup, getattr, access, opendir,
- *                            readdir, statfs; none named: of any), and from then on none of them
- *   wake                     answers whatever waits, and what follows
- *   asleep                   the operations that wait for an answer, as they came
- *   asked                    the operations that were asked for since the last "asked" */
+ *   sleep N [OPERATION...]   answers N more requests (of these operations: lookup, getattr, access, open,
+ *                            flush, opendir, readdir, statfs; none named: of any), and from then on none of
+ * them wake                     answers whatever waits, and what follows asleep                   the
+ * operations that wait for an answer, as they came asked                    the operations that were asked
+ * for since the last "asked" */
 #define FUSE_USE_VERSION 31
 #include <errno.h>
 #include <fuse_lowlevel.h>
@@ -32,21 +32,23 @@ typedef enum
   LOOKUP,
   GETATTR,
   ACCESS,
+  OPEN,
+  FLUSH,
   OPENDIR,
   READDIR,
   STATFS,
   N_OPERATIONS
 } Operation;
 
-static const char *const operations[N_OPERATIONS] = { "lookup",  "getattr", "access",
-                                                      "opendir", "readdir", "statfs" };
+static const char *const operations[N_OPERATIONS] = { "lookup", "getattr", "access",  "open",
+                                                      "flush",  "opendir", "readdir", "statfs" };
 
 typedef struct
 {
   Operation operation;
   fuse_req_t request;
   fuse_ino_t inode;
-  struct fuse_file_info *info; /* a copy, of opendir */
+  struct fuse_file_info *info; /* a copy, of open and opendir */
   char name[MAX_NAME];         /* of lookup */
 } Question;
 
@@ -73,12 +75,23 @@ fail (const char *what)
   exit (1);
 }
 
+static bool
+is_file (fuse_ino_t inode)
+{
+  const char *name = nodes[inode - 1].name;
+  size_t length = strlen (name);
+
+  return length >= 5 && strcmp (name + length - 5, "-file") == 0;
+}
+
 static struct stat
 attributes (fuse_ino_t inode)
 {
-  return (struct stat){
-    .st_ino = inode, .st_mode = S_IFDIR | 0777, .st_nlink = 2, .st_uid = geteuid (), .st_gid = getegid ()
-  };
+  return (struct stat){ .st_ino = inode,
+                        .st_mode = is_file (inode) ? S_IFREG | 0666 : S_IFDIR | 0777,
+                        .st_nlink = 2,
+                        .st_uid = geteuid (),
+                        .st_gid = getegid () };
 }
 
 static fuse_ino_t
@@ -123,8 +136,10 @@ answer (const Question *question)
       fuse_reply_attr (request, &st, 0);
       return;
     case ACCESS:
+    case FLUSH:
       fuse_reply_err (request, 0);
       return;
+    case OPEN:
     case OPENDIR:
       fuse_reply_open (request, question->info);
       return;
@@ -201,6 +216,18 @@ static void
 on_access (fuse_req_t request, fuse_ino_t inode, int mask)
 {
   take (&(Question){ .operation = ACCESS, .request = request, .inode = inode });
+}
+
+static void
+on_open (fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *info)
+{
+  take (&(Question){ .operation = OPEN, .request = request, .inode = inode, .info = info });
+}
+
+static void
+on_flush (fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *info)
+{
+  take (&(Question){ .operation = FLUSH, .request = request, .inode = inode });
 }
 
 static void
@@ -324,6 +351,8 @@ main (int argc, char **argv)
     .lookup = on_lookup,
     .getattr = on_getattr,
     .access = on_access,
+    .open = on_open,
+    .flush = on_flush,
     .opendir = on_opendir,
     .readdir = on_readdir,
     .statfs = on_statfs,

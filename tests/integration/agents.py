@@ -92,6 +92,29 @@ class InTheWay(Case):
         self.refused("Held", self.agent(place).acquire, place, detect_agents=True)
         self.holder(place)
 
+    def test_the_users_catalogue_goes_before_the_shipped_one(self):
+        place = self.directory()
+        claude, mine = self.claude(place), self.launch(self.program("mine"), cwd=place)
+        self.seen(place, claude.pid)
+        folder = f"{self.service.environment['XDG_CONFIG_HOME']}/agentctl-locks/agents.d"
+        os.makedirs(folder)
+
+        def read_again(*expected):
+            self.service.process.send_signal(1)  # SIGHUP
+            until(lambda: sorted((b["pid"], b["agent"]) for b in self.me.check(place)[1]) == sorted(expected),
+                  "the new catalogue")
+        # Another rule under the same name; a file of its own; none at all.
+        with open(f"{folder}/claude.conf", "w", encoding="ascii") as file:
+            file.write("[Agent]\nCommand=no-such-name;\n")
+        with open(f"{folder}/mine.conf", "w", encoding="ascii") as file:
+            file.write("[Agent]\nCommand=mine;\n")
+        read_again((mine.pid, "mine"))
+        os.unlink(f"{folder}/claude.conf")
+        read_again((mine.pid, "mine"), (claude.pid, "claude"))
+        os.symlink("/dev/null", f"{folder}/claude.conf")
+        os.unlink(f"{folder}/mine.conf")
+        read_again()
+
     def test_a_wait_ends_with_its_death(self):
         place = self.directory()
         claude = self.claude(place)
@@ -120,6 +143,18 @@ class InTheWay(Case):
         self.seen(place, self.claude(place).pid)
         error = self.refused("TimedOut", self.agent(place).acquire, place, conflict="wait", timeout=50)
         self.assertIn("unregistered", error.message)
+
+    def test_who_is_waited_for_is_told_once_and_where_it_is(self):
+        place = self.directory()
+        claude = self.claude(place)
+        self.seen(place, claude.pid)
+        self.agent(place).begin_acquire(place, conflict="wait", subtree=True)
+        until(lambda: self.me.get("WaiterCount") == 1, "the wait")
+        os.mkdir(f"{place}/below")
+        for where in (place, f"{place}/below"):
+            free, blockers = self.me.check(where)
+            self.assertFalse(free)
+            self.assertEqual([(one["pid"], one["directory"]) for one in blockers], [(claude.pid, place)])
 
     def test_who_has_its_lock_keeps_it(self):
         """An agent that comes later is in the way of others, not of whom it found there."""
@@ -256,6 +291,19 @@ class ForAgent(Case):
         self.assertEqual((status, out), (2, ""))
         self.assertIn("is held by", err)
 
+    def test_in_a_removed_directory(self):
+        place = self.directory("project/removed")
+        claude = self.talking("claude", place)
+        os.rmdir(place)
+        status, _, err = claude.spawn(self.ask())
+        self.assertEqual(status, 70)
+        self.assertIn(f"(pid {claude.pid}) works, {place}, has been removed", err)
+        # One whose name ends so is there.
+        place = self.directory("project/odd (deleted)")
+        claude.chdir(place)
+        self.assertEqual(claude.spawn(self.ask("--quiet")), (0, "", ""))
+        self.assertEqual(self.me.list()[0]["directory"], place)
+
     def test_helpers_are_passed_over(self):
         place = self.directory()
         shell = self.program("claude", "/bin/bash")
@@ -330,6 +378,19 @@ class Explain(Case):
         self.assertEqual([(other["id"], other["pid"]) for other in facts["beside"]], [(lock, holder.pid)])
         self.assertIn("no known agent", text)
         self.assertIn(f"lock {lock}", text)
+        # What covers everything below is there too; what is above and does not is not.
+        covering = self.me.acquire(self.service.root, manual=True, subtree=True, conflict="join")
+        self.me.acquire(os.path.dirname(place), manual=True, conflict="join")
+        facts, text = self.explain(process.pid)
+        self.assertEqual([other["id"] for other in facts["beside"]], [lock, covering])
+
+    def test_one_whose_first_thread_has_ended(self):
+        place = self.directory()
+        agent = self.agent(place, program=self.program("claude", TEST_AGENT), arguments=["--leaderless"])
+        until(lambda: agent.state() == "Z", "the end of its first thread")
+        facts, text = self.explain(agent.pid)
+        self.assertEqual((facts["pid"], facts["agent"], facts["cwd"]), (agent.pid, "claude", place))
+        self.assertIn(place, text)
 
     def test_the_family(self):
         place = self.directory()
@@ -465,15 +526,44 @@ class Doctor(Case):
         self.paste(self.only("holder-outside"))
         self.assertEqual((self.me.wait_released(lock, "forced").pid, self.doctor()), (agent.pid, []))
 
+    def test_another_users_agent(self):
+        """The service of a user is about that user's."""
+        if os.geteuid() != 0:
+            return  # nobody else to be
+        place = self.directory()
+        process = subprocess.Popen([self.program("claude")], cwd=place, stdin=subprocess.DEVNULL, user=65534, group=65534,
+                                   extra_groups=[], preexec_fn=harness._die_with_parent)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.seen(place, process.pid)
+        self.assertEqual(self.doctor(), [])
+
+    @staticmethod
+    def leave(agent, place):
+        """Has the agent start something by way of a shell that ends. Its pid."""
+        with open(f"{place}/start", "w", encoding="ascii") as file:
+            file.write("sleep 1000 & echo $! > pid; exit")
+        agent.spawn("setsid sh -c 'sh start >/dev/null 2>&1'")
+        with open(f"{place}/pid", encoding="ascii") as file:
+            return int(file.read())
+
+    def test_who_may_have_started_it_lives(self):
+        place = self.directory()
+        claude = self.talking("claude", place)
+        left = self.leave(claude, place)
+        self.only("agent-without-lock", place)
+        claude.die()
+        until(lambda: not self.works(claude.pid), "its end")
+        self.only("leftover-process", place)
+        # Who holds something, the directory above say, is nobody's remains.
+        self.me.acquire(os.path.dirname(place), pid=left)
+        self.assertEqual(self.doctor(place), [])
+        os.kill(left, 9)
+
     def test_what_a_dead_holder_left(self):
         place = self.directory()
         agent, lock = self.holder(place)
-        shell = "sleep 1000 & echo $! > pid; exit"
-        with open(f"{place}/start", "w", encoding="ascii") as file:
-            file.write(shell)
-        agent.spawn("setsid sh -c 'sh start >/dev/null 2>&1'")
-        with open(f"{place}/pid", encoding="ascii") as file:
-            left = int(file.read())
+        left = self.leave(agent, place)
         # While its holder lives it may be the holder's.
         self.assertEqual(self.doctor(place), [])
         agent.die()
@@ -522,6 +612,17 @@ class Doctor(Case):
         second.process.wait()
         self.assertEqual(self.doctor(), [])
 
+    def test_a_second_service_with_folders_of_its_environment(self):
+        second = harness.Service(bus=False)
+        self.addCleanup(second.cleanup)
+        second.runtime = f"{second.root}/xdg/agentctl-locks"
+        second.environment["AGENTCTL_LOCKS_AGENTS_DIR"] = self.service.environment["AGENTCTL_LOCKS_AGENTS_DIR"]
+        second.process = second.launch(command=[second.program("src/service/agentctl-locksd"), "--user", "--no-bus"])
+        second.wait_ready()
+        self.assertEqual({one["runtime-dir"] for one in self.only("several-instances")["instances"]},
+                         {self.service.runtime, second.runtime})
+        second.stop()
+
     def test_a_broken_catalogue_file(self):
         folder = f"{self.service.root}/home/config/agentctl-locks/agents.d"
         os.makedirs(folder)
@@ -566,8 +667,21 @@ class Doctor(Case):
         git("commit", "--allow-empty", "-m", "first")
         git("worktree", "add", "--lock", "--reason", f"claude agent (pid {os.getpid()})", tree)
         self.assertEqual(self.doctor(tree), [])
-        git("worktree", "unlock", tree)
-        git("worktree", "lock", "--reason", f"claude agent (pid {dead.pid})", tree)
+
+        def relock(reason):
+            git("worktree", "unlock", tree)
+            git("worktree", "lock", "--reason", reason, tree)
+            # Before whoever has that number now was started.
+            os.utime(f"{place}/.git/worktrees/{os.path.basename(tree)}/locked", (1, 1))
+        with open("/proc/self/stat", encoding="utf-8") as file:
+            started = int(file.read().rpartition(")")[2].split()[19])
+        for reason, pid in ((f"claude agent (pid {os.getpid()})", os.getpid()),
+                            (f"claude agent x (pid {os.getpid()} start {started})", None),
+                            (f"claude agent x (pid {os.getpid()} start {started + 1})", os.getpid()),
+                            (f"claude agent (pid {dead.pid})", dead.pid)):
+            with self.subTest(reason):
+                relock(reason)
+                self.assertEqual([finding["pid"] for finding in self.doctor(tree)], [] if pid is None else [pid])
         for cwd in (place, tree):
             finding = self.only("worktree-lock", cwd)
             self.assertEqual((finding["directory"], finding["pid"]), (tree, dead.pid))

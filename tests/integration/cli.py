@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """agentctl-locks, the command line: what scripts and people hold on to."""
+import errno
+import fcntl
 import json
 import os
 import signal
@@ -308,6 +310,23 @@ class Commands(harness.Case):
 
 
 @both_doors
+class Waits(harness.Case):
+    def test_a_service_that_does_not_come_back_ends_the_wait(self):
+        place = self.directory()
+        self.holder(place)
+        commands = [self.start_command_line(*arguments, place) for arguments in (["claim", "--wait"], ["wait"])]
+        for command in commands:
+            self.assertIn("waiting for", command.stdout.readline().decode())
+        self.service.kill()
+        for command in commands:
+            rest, _ = command.communicate(timeout=harness.LIMIT)
+            self.assertEqual(command.returncode, 69, rest)
+            self.assertEqual(rest.decode().count("went away"), 1, "it is said once")
+            self.assertIn(f"nobody answers at {self.service.address(self.door)}", rest.decode())
+        self.service.start()
+
+
+@both_doors
 class Wrong(harness.Case):
     def test_usage_is_64(self):
         with self.nothing_changes():
@@ -329,6 +348,20 @@ class Wrong(harness.Case):
                     done = self.command_line(*command, self.directory() + "/missing")
                     self.assertEqual(done.returncode, 70, done.stderr)
                     self.assertIn("missing", done.stderr)
+
+    def test_output_that_cannot_be_written_is_70_and_said(self):
+        program = os.path.join(harness.BUILD, "src", "client", "agentctl-locks")
+        address = f"--address={self.service.address(self.door)}"
+        place = self.directory()
+        self.me.acquire(self.directory("other"), manual=True)
+        for arguments in (["list", address], ["list", "--json", address], ["metrics", address], ["--help"],
+                          ["claim", place, address]):
+            with self.subTest(arguments=arguments), open("/dev/full", "wb") as full:
+                done = subprocess.run([program, *arguments], env=self.service.environment, check=False,
+                                      stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE,
+                                      encoding="utf-8", timeout=harness.LIMIT)
+                self.assertEqual(done.returncode, 70, done.stderr)
+                self.assertIn(os.strerror(errno.ENOSPC), done.stderr)
 
     def test_help(self):
         done = self.command_line("--help", address=False)
@@ -426,6 +459,26 @@ class StartsTheService(harness.Case):
         done = self.command_line("list", "--user", "--json", address=False)
         self.assertEqual(sorted(lock["directory"] for lock in json.loads(done.stdout)), sorted(places))
         self.assertEqual(len(self.daemons()), 1)
+
+    def test_while_the_last_one_is_stopping(self):
+        """Its socket is gone already and its lock on the folder is not yet, as when it stops for having been idle."""
+        os.mkdir(self.service.runtime, 0o700)
+        program = os.path.join(harness.BUILD, "src", "client", "agentctl-locks")
+        with open(f"{self.service.runtime}/instance", "w", encoding="ascii") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX)
+            command = subprocess.Popen([program, "list", "--user", "--json"], env=self.service.environment,
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            until(lambda: self.log_has(f"(pid {os.getpid()})"), "the start that is refused")
+        out, err = command.communicate(timeout=harness.LIMIT)
+        self.assertEqual((command.returncode, out.split()), (0, [b"[]"]), err)
+        self.assertEqual(len(self.daemons()), 1)
+
+    def log_has(self, text):
+        try:
+            with open(f"{self.service.runtime}/log", encoding="utf-8") as file:
+                return text in file.read()
+        except FileNotFoundError:
+            return False
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The direct socket against those who do not speak D-Bus, or speak it badly; and as a bus of one."""
+import contextlib
 import os
 import random
+import signal
+import socket
 import struct
 import subprocess
 
@@ -234,6 +237,82 @@ class BusOfOne(harness.Case):
              harness.PATH, "--method", harness.NAME + ".List", "{}"], env=self.service.environment, check=True,
             stdout=subprocess.PIPE, encoding="utf-8", timeout=harness.LIMIT).stdout
         self.assertEqual(out.strip(), "(@aa{sv} [],)")
+
+
+class Lingering(harness.Case):
+    """To close the last descriptor of a TCP socket with SO_LINGER is to wait for its peer. Handed over on the direct
+    socket the last one may be the service's, whether it ever took it or not."""
+
+    door = "direct"
+
+    def lingering(self):
+        """A socket whose peer reads nothing; to be handed over and closed here."""
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listening.close)
+        near = socket.create_connection(listening.getsockname())
+        far, _ = listening.accept()
+        self.addCleanup(far.close)
+        near.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                near.send(b"x" * 65536)
+        near.setblocking(True)
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 600))
+        return near
+
+    def hand_over(self, wire, data, count=1):
+        sockets = [self.lingering() for _ in range(count)]
+        # Closed here while they are on their way, so that theirs is the last.
+        self.service.process.send_signal(signal.SIGSTOP)
+        try:
+            socket.send_fds(wire.socket, [data], [each.fileno() for each in sockets])
+        except OSError:
+            for each in sockets:
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            raise
+        finally:
+            for each in sockets:
+                each.close()
+            self.service.process.send_signal(signal.SIGCONT)
+
+    def others_are_served(self):
+        place = self.directory()
+        agent, lock = self.holder(place)
+        self.refused("Held", self.agent(place).acquire, place)
+        agent.die()
+        self.me.wait_released(lock, "exited")
+
+    def test_before_one_is_let_in(self):
+        with harness.stream(self.service.socket) as wire:
+            # Not even sent, since Linux 6.16.
+            with contextlib.suppress(PermissionError):
+                self.hand_over(wire, b"\0")
+                wire.closed()
+            self.others_are_served()
+
+    def test_with_a_message(self):
+        with harness.stream(self.service.socket) as wire:
+            wire.enter()
+            self.hand_over(wire, b"l")
+            self.others_are_served()
+        self.others_are_served()
+
+    def test_with_more_than_a_message_may_have(self):
+        with harness.stream(self.service.socket) as wire:
+            wire.enter()
+            self.hand_over(wire, b"l", 6)
+            wire.closed()
+            self.others_are_served()
+
+    def test_unread(self):
+        """Behind what ends the connection."""
+        with harness.stream(self.service.socket) as wire:
+            wire.enter()
+            self.hand_over(wire, b"x" * 16)
+            with contextlib.suppress(OSError):
+                self.hand_over(wire, b"l")
+            wire.closed()
+            self.others_are_served()
 
 
 if __name__ == "__main__":

@@ -53,6 +53,48 @@ class Alone(harness.Case):
         self.service.start("--replace")
         self.client().get("Version")
 
+    def sharing_the_state(self):
+        """Another user's session, as over SSH without XDG_RUNTIME_DIR: the same home, another runtime directory."""
+        other = harness.Service(bus=False, arguments=["--no-bus"])
+        self.addCleanup(other.cleanup)
+        other.state = self.service.state
+        return other
+
+    def test_one_alone_keeps_the_claims(self):
+        lock = self.me.acquire(self.directory(), manual=True)
+        other = self.sharing_the_state()
+        second = other.launch()
+        self.assertNotEqual(self.end_of(second), 0)
+        self.assertIn(f"(pid {self.service.process.pid})", other.log())
+        self.assertIn(self.service.state, other.log())
+        self.assertEqual(self.me.lock(lock)["id"], lock, "the first has not noticed")
+        self.service.kill()
+        other.start()
+        client = harness.Client(other.address("direct"), "direct")
+        self.clients.append(client)
+        self.assertEqual(client.lock(lock)["id"], lock, "they are the next one's")
+
+    def test_replace_the_one_that_keeps_the_claims(self):
+        lock = self.me.acquire(self.directory(), manual=True)
+        first = self.service.process
+        other = self.sharing_the_state()
+        other.start("--replace")
+        self.assertEqual(self.end_of(first), 0)
+        self.service.start("--replace")
+        self.assertEqual(self.end_of(other.process), 0)
+        self.assertEqual(self.client("direct").lock(lock)["id"], lock)
+
+    def test_a_state_folder_that_cannot_be_locked_starts_all_the_same(self):
+        """Nobody is proven to be there; who writes there later gets Unavailable."""
+        self.service.stop()
+        path = f"{self.service.state}/instance"
+        os.unlink(path)
+        os.symlink("/nonexistent/place", path)
+        self.service.start()
+        self.client("direct").get("Version")
+        self.assertIn(f'"{self.service.state}"', self.service.log())
+        self.assertIn("would not be noticed", self.service.log())
+
     def test_other_folders_are_another_instance(self):
         other = harness.Service(bus=False, arguments=["--no-bus"])
         self.addCleanup(other.cleanup)
@@ -187,7 +229,7 @@ class CommandLine(harness.Case):
 
     def test_wrong_usage(self):
         for arguments in (["--colour"], ["surplus"], ["--user", "--system"], ["--user", "--idle-exit=soon"],
-                          ["--user", "--idle-exit=-1"]):
+                          ["--user", "--idle-exit=-1"], ["--user", "--replace=no"], ["--user=1"]):
             with self.subTest(arguments=arguments):
                 done = self.run_daemon(*arguments, f"--runtime-dir={self.service.runtime}",
                                        f"--state-dir={self.service.state}")

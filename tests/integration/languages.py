@@ -188,17 +188,23 @@ class Programs(Case):
         self.assertEqual(done.stderr, b"", (language, arguments))
         return done.stdout
 
-    def same_everywhere(self, *arguments):
-        """The machine's other processes may come and go between two answers: then all are asked again."""
-        answers = {}
-
-        def are_the_same():
-            answers.update({language: self.bytes_of(language, *arguments) for language in ("C", *LOCALES)})
-            return answers["C"] == self.bytes_of("C", *arguments)
-        until(are_the_same, lambda: f"the same answer twice from {arguments}")
+    def same_everywhere(self, *arguments, of=lambda text: text):
+        """@of: what of it is our own doing."""
+        english = of(self.bytes_of("C", *arguments).decode())
+        self.assertNotEqual(english, "")
         for language in LOCALES:
-            self.assertEqual(answers[language].decode(), answers["C"].decode(), language)
-        return answers["C"].decode()
+            self.assertEqual(of(self.bytes_of(language, *arguments).decode()), english, language)
+        return english
+
+    def of_ours(self, text):
+        """Of an array: the text of those objects, to the letter, that are of this test's folder. The machine's other
+        processes come and go."""
+        decoder, found, at = json.JSONDecoder(), "", text.index("[") + 1
+        while match := re.compile(r"[\s,]*(?=\{)").match(text, at):
+            _, end = decoder.raw_decode(text, match.end())
+            found += text[match.end():end] + "\n" if self.service.root in text[match.end():end] else ""
+            at = end
+        return found
 
     def test_list(self):
         self.assertEqual(json.loads(self.same_everywhere("list", "--json")), self.me.list())
@@ -214,10 +220,8 @@ class Programs(Case):
                          self.agent_pid)
 
     def test_doctor(self):
-        found = json.loads(self.same_everywhere("doctor", "--json"))
-        problems = [one["problem"] for one in found if one["kind"] == "broken-catalogue-file"
-                    and self.service.root in one["file"]]
-        self.assertEqual(len(problems), 2, found)
+        found = self.same_everywhere("doctor", "--json", of=self.of_ours)
+        self.assertEqual(found.count('"broken-catalogue-file"'), 2, found)
 
     def test_what_doctor_tells_people_is_theirs(self):
         status, lines = self.on_terminal("de", "doctor", columns=200)
@@ -260,6 +264,49 @@ class Programs(Case):
         self.assertEqual(len(of_last("C")), 2)
         for language in LOCALES:
             self.assertEqual(of_last(language), of_last("C"), language)
+
+
+BASH = """
+source "$1"
+COMP_LINE=$2 COMP_POINT=${#2}
+shift 2
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+compopt() { :; } # for use within a completion alone
+_agentctl_locks
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+FISH = "source $argv[1]; complete -C $argv[2]"
+
+
+class Completions(Case):
+    """They read --help, which is translated: what they offer is the same."""
+
+    def offered(self, language, line):
+        scripts = os.path.join(harness.SOURCE, "data", "completions", "agentctl-locks")
+        words = re.split(r" |(?<=output)(=)", line)
+        environment = {**self.service.environment, **self.speaking(language), "HISTFILE": "/dev/null",
+                       "PATH": os.path.join(BUILD, "src", "client") + ":" + os.environ["PATH"],
+                       "AGENTCTL_LOCKS_ADDRESS": self.service.address("direct-bus")}
+        found = []
+        for command in (["bash", "--norc", "--noprofile", "-c", BASH, "bash", scripts + ".bash", line,
+                         *(word for word in words if word is not None)],
+                        ["fish", "--no-config", "-c", FISH, scripts + ".fish", line]):
+            done = subprocess.run(command, env=environment, cwd=self.directory("empty"), stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
+                                  timeout=harness.LIMIT, check=False)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            found.append(sorted({word.split("\t")[0] for word in done.stdout.splitlines()}))
+        return found
+
+    def test_they_are_the_same_in_every_language(self):
+        for line, one in (("agentctl-locks ", "transfer"), ("agentctl-locks list --", "--under="),
+                          ("agentctl-locks run --", "--conflict-exit-code="),
+                          ("agentctl-locks list --output=", "EXPIRES")):
+            english = self.offered("C", line)
+            for offered in english:
+                self.assertTrue(any(word.removeprefix("--output=") == one for word in offered), (line, english))
+            for language in LOCALES:
+                self.assertEqual(self.offered(language, line), english, (language, line))
 
 
 class Widths(Case):

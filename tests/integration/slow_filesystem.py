@@ -195,6 +195,86 @@ class OneCall(Case):
         self.assertEqual(first.returncode, 0)
 
 
+class Killed(Case):
+    """The service is killed while a thread of it hangs. The kernel keeps that, and with it the lock on the
+    instance file, the socket and the name on the bus, until the server answers; nobody waits for that."""
+
+    door = "bus"
+
+    def setUp(self):
+        super().setUp()
+        self.hanging = []
+        self.addCleanup(self.let_go)
+
+    def let_go(self):
+        for mount, _ in self.hanging:
+            mount.end()
+        for _, process in self.hanging:
+            until(lambda process=process: process.poll() is not None, "the end of who hung")
+
+    def owner(self):
+        return self.me.connection.call_sync(
+            "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "GetConnectionUnixProcessID",
+            harness.GLib.Variant("(s)", (harness.NAME,)), None, 0, -1, None).unpack()[0]
+
+    def kill_while_it_hangs(self):
+        mount = Mount(self, self.directory(f"mount-{len(self.agents)}"))
+        caller = self.agent("/", door="direct")
+        mount.stall()
+        caller.begin_acquire(f"{mount.path}/project", manual=True)
+        until(mount.asleep, "the question")
+        process, self.service.process = self.service.process, None
+        self.hanging.append((mount, process))
+        process.kill()
+        until(lambda: OneCall.is_zombie(process.pid), "the end of all of it but the thread that hangs")
+
+    def start_the_next(self):
+        process = self.service.process = self.service.launch()
+        until(lambda: process.poll() is not None or self.owner() == process.pid,
+              lambda: f"the name; it is owned by {self.owner()}; {self.service.log()}")
+        self.service.wait_ready()
+
+    def test_the_next_one_takes_its_place(self):
+        held, lock = self.holder(self.directory("held"))
+        # And again: now the first one is next in the queue for the name.
+        for _ in range(2):
+            self.kill_while_it_hangs()
+            self.start_the_next()
+            self.assertIn("taking its place", self.service.log())
+            self.assertEqual(self.me.lock(lock)["pid"], held.pid)
+            self.everything_works()
+        # Clean stops and starts beside it: only the name has to be taken.
+        self.service.stop()
+        self.start_the_next()
+        second = self.service.launch()
+        until(lambda: second.poll() is not None, "its refusal")
+        self.assertNotEqual(second.returncode, 0)
+        held.kill()
+        self.me.wait_released(lock, "exited")
+        self.let_go()
+        self.assertEqual(self.owner(), self.service.process.pid)
+        self.everything_works()
+
+    def test_two_who_see_it(self):
+        self.kill_while_it_hangs()
+        both = [self.service.launch() for _ in range(6)]
+        until(lambda: len([one for one in both if one.poll() is None]) == 1, "the end of all but one")
+        self.service.process, = [one for one in both if one.poll() is None]
+        until(lambda: self.owner() == self.service.process.pid, "the name")
+        for folder in (self.service.runtime, self.service.state):
+            self.assertNotIn("instance.new", os.listdir(folder))
+        self.everything_works()
+
+    def test_who_only_looks_dead(self):
+        """A service that is stopped (SIGSTOP) is alive."""
+        os.kill(self.service.process.pid, signal.SIGSTOP)
+        second = self.service.launch()
+        until(lambda: second.poll() is not None, "its refusal")
+        self.assertIn(f"(pid {self.service.process.pid}) serves", self.service.log())
+        os.kill(self.service.process.pid, signal.SIGCONT)
+        self.me.get("Version")
+
+
 class EachStep(Case):
     """The server falls asleep at each of the questions that a call puts to it, one after the other."""
 
@@ -495,6 +575,33 @@ class Users(Case):
             self.assertRaises(harness.Refused, call.value)
         self.assertEqual([held["id"] for held in self.me.list()], [lock])
         self.mount.go_on()
+
+    def test_a_descriptor_that_cannot_be_closed(self):
+        """To close a file is to wait for its server (FUSE_FLUSH), whoever it is handed to."""
+        caller = self.agent("/", uid=OTHERS)
+        file = caller.open("file", f"{self.mount.path}/a-file")
+        self.mount.stall()
+        self.refused("InvalidDirectory", caller.acquire, "", directory_fd=file, manual=True)
+        self.refused("InvalidOption", caller.acquire, "/", pidfd=file, follow_cwd=False)
+        self.refused("InvalidDirectory", caller.release, directory_fd=file)
+        self.everything_works()
+
+        # Who goes on has to stop some time, and others need not.
+        stuck = [caller.begin_acquire("", directory_fd=file, manual=True) for _ in range(100)]
+        for call in stuck:
+            self.assertRaises(harness.Refused, call.value)
+        self.assertRaises(harness.Refused, caller.connect, 1)
+        self.everything_works()
+        self.mount.go_on()
+        until(lambda: self.is_let_in(caller), "what hung to be closed")
+        self.assertEqual(caller.call("List", {}, slot=1), ([],))
+
+    @staticmethod
+    def is_let_in(caller):
+        with contextlib.suppress(harness.Refused):
+            caller.connect(1)
+            return True
+        return False
 
     def test_a_transfer_is_judged_when_it_is_made(self):
         """Whose lock it was when the filesystem was asked need not be whose it is when it has answered."""

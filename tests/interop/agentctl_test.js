@@ -57,6 +57,7 @@ const tests = {
     await manager.manualLock(place, 'user', 'testing');
     const manual = await manager.check(place);
     assert.deepEqual([manual.type, manual.lockedBy, manual.reason], ['manual', 'user', 'testing']);
+    assert.equal((await manager.check(path.relative(process.cwd(), place))).id, manual.id);
   },
 
   async autoLock(manager) {
@@ -73,7 +74,10 @@ const tests = {
     const [one, two] = [await agent(place), await agent(place)];
     await manager.autoLock(place, one.pid, 's1');
     await manager.autoLock(place, two.pid, 's2');
+    const [lock] = (await manager.listAll()).filter((l) => l.pid === one.pid);
     await manager.autoUnlockByPid(one.pid);
+    // What has ended meanwhile is as one wanted it.
+    await manager.release([lock]);
     assert.deepEqual((await manager.listAll()).filter((l) => l.directory === place).map((l) => l.pid), [two.pid]);
   },
 
@@ -107,10 +111,18 @@ const tests = {
     await manager.manualLock(b, 'user', 'stays');
     await manager.cleanupDeadLocks();
     assert.deepEqual(await manager.cleanupDeadLocks(), []);
+    // Released by hand is not dead.
+    const two = await agent(a);
+    await manager.autoLock(a, two.pid, 's2');
+    const released = death(manager, two.pid);
+    await manager.autoUnlockByPid(two.pid);
+    await released;
+    assert.deepEqual(await manager.cleanupDeadLocks(), []);
     const told = death(manager, one.pid);
     await end(one);
     await told;
     assert.deepEqual(await manager.cleanupDeadLocks(), [one.pid]);
+    assert.deepEqual(await manager.cleanupDeadLocks(), []);
     assert.equal(await manager.check(a), null);
     assert.equal((await manager.check(b)).type, 'manual');
   },
@@ -119,7 +131,11 @@ const tests = {
     const place = directory('launch');
     const first = await manager.launch(place, ['sleep', '1000'], { sessionId: 's1' });
     children.add(first);
-    assert.equal((await manager.check(place)).pid, first.pid);
+    const lock = await manager.check(place);
+    assert.deepEqual([lock.pid, lock.sessionId], [first.pid, 's1']);
+    // As if it had locked for itself: the lock ends when it leaves, too.
+    const [facts] = (await manager.locks.List({})).filter((l) => l.id.value === lock.id);
+    assert.equal(facts['follow-cwd'].value, true);
     await assert.rejects(manager.launch(place, ['sleep', '1000']), held);
     const second = await manager.launch(place, ['sleep', '1000'], { force: true });
     children.add(second);

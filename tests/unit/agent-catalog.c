@@ -173,6 +173,8 @@ static const Shape shapes[] = {
   { NULL, AGENT, "vim", "/usr/bin/vim", { "codex" } },
   { "codex", AGENT, "main", "/opt/codex-x86_64-unknown-linux-musl", { "/opt/codex" } },
   { NULL, AGENT, "sshd", "/usr/sbin/sshd", { "sshd: ann@pts/claude" } },
+  { NULL, AGENT, "sshd", "/usr/lib/openssh/sshd-session", { "sshd: ann@pts/claude" } },
+  { NULL, AGENT, "node", NODE, { "watching /srv/claude" } },
   { NULL, AGENT, "kworker/0:1", NULL, { NULL } },
 };
 

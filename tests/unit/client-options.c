@@ -152,6 +152,9 @@ test_wrong (void)
     "--user --address=unix:path=/x",
     "--json --output=id",
     "--json --quiet",
+    "--json=no",
+    "--steal=no",
+    "--quiet=",
     "--follow-cwd --no-follow-cwd",
     "--directory=/ --under=/",
     "--reason=\xff",
@@ -181,6 +184,20 @@ test_text_too_long (void)
   g_assert_true (parse (&fits, &plain, longest, &error));
   g_assert_false (parse (&too_long, &plain, longer, &error));
   g_assert_error (error, AGL_EXIT_ERROR, AGL_EXIT_USAGE);
+}
+
+/* What looks like an option with too much may be the value of another. */
+static void
+test_a_value_that_looks_like_an_option (void)
+{
+  g_auto (AglOptions) options = { 0 };
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (parse (&options, &plain, "--reason --json=no -- --steal=no", &error));
+  g_assert_no_error (error);
+  g_assert_cmpstr (options.reason, ==, "--json=no");
+  g_assert_cmpstr (options.arguments[0], ==, "--steal=no");
+  g_assert_false (options.json);
 }
 
 static void
@@ -270,6 +287,8 @@ main (int argc, char **argv)
   g_test_add_func ("/client-options/values", test_values);
   g_test_add_func ("/client-options/wrong", test_wrong);
   g_test_add_func ("/client-options/text-too-long", test_text_too_long);
+  g_test_add_func ("/client-options/a-value-that-looks-like-an-option",
+                   test_a_value_that_looks_like_an_option);
   g_test_add_func ("/client-options/other-groups-are-refused", test_other_groups_are_refused);
   g_test_add_func ("/client-options/command-line", test_command_line);
   g_test_add_func ("/client-options/command-line-missing", test_command_line_missing);

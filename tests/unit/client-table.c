@@ -191,6 +191,51 @@ test_format_fitted (void)
                    "12 ~/日本    1min ago -\n");
 }
 
+/* What matters least goes first, what was asked for stays, and something is always left. */
+static void
+test_format_narrow (void)
+{
+  static const struct
+  {
+    gsize width;
+    gboolean keeps_columns;
+    const char *headings;
+  } cases[] = {
+    { 0, FALSE, "ID PID USER WHO MODE SINCE CWD WAIT DIRECTORY REASON" },
+    { 200, FALSE, "ID PID USER WHO MODE SINCE CWD WAIT DIRECTORY REASON" },
+    { 65, FALSE, "ID PID USER WHO MODE SINCE WAIT DIRECTORY REASON" },
+    { 40, FALSE, "ID PID WHO MODE DIRECTORY" },
+    { 25, FALSE, "PID WHO DIRECTORY" },
+    { 10, FALSE, "DIRECTORY" },
+    { 1, FALSE, "DIRECTO…" },
+    { 10, TRUE, "ID PID USER WHO MODE SINCE CWD WAIT DIRECTO… REASON" },
+  };
+  g_autoptr (GVariant) locks = make_locks ();
+  g_autoptr (GPtrArray) usual = agl_columns_choose (agl_lock_columns, NULL, NULL);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      const AglScreen screen = { .is_terminal = TRUE,
+                                 .width = cases[i].width,
+                                 .keeps_columns = cases[i].keeps_columns,
+                                 .home = "/home/u",
+                                 .now_usec = 61 * G_USEC_PER_SEC };
+      g_autofree char *table = agl_table_format (usual, locks, TRUE, &screen);
+      g_auto (GStrv) lines = g_strsplit (table, "\n", -1);
+      g_auto (GStrv) words = g_strsplit_set (lines[0], " ", -1);
+      g_autoptr (GString) headings = g_string_new (NULL);
+
+      for (char **word = words; *word != NULL; word++)
+        if (**word != '\0')
+          g_string_append_printf (headings, "%s%s", headings->len > 0 ? " " : "", *word);
+      g_test_message ("%" G_GSIZE_FORMAT " columns:\n%s", cases[i].width, table);
+      g_assert_cmpstr (headings->str, ==, cases[i].headings);
+      for (char **line = lines; cases[i].width >= 10 && !cases[i].keeps_columns && *line != NULL; line++)
+        g_assert_cmpuint (agl_text_width (*line), <=, cases[i].width);
+    }
+  g_assert_cmpuint (usual->len, ==, 10); /* the caller's own are as they were */
+}
+
 static void
 test_format_colour (void)
 {
@@ -257,6 +302,7 @@ main (int argc, char **argv)
   g_test_add_func ("/client-table/help-names-every-column", test_help_names_every_column);
   g_test_add_func ("/client-table/format-plain", test_format_plain);
   g_test_add_func ("/client-table/format-fitted", test_format_fitted);
+  g_test_add_func ("/client-table/format-narrow", test_format_narrow);
   g_test_add_func ("/client-table/format-colour", test_format_colour);
   g_test_add_func ("/client-table/format-empty", test_format_empty);
   g_test_add_func ("/client-table/format-survives-odd-rows", test_format_survives_odd_rows);

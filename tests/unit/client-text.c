@@ -7,6 +7,7 @@
 #include "client/exit-status.h"
 #include "client/failure.h"
 #include "client/json.h"
+#include "client/listener.h"
 #include "client/place.h"
 #include "common/error.h"
 
@@ -214,6 +215,93 @@ test_wait_display (void)
 }
 
 static void
+test_refusal (void)
+{
+  g_autoptr (GVariant) one = g_variant_ref_sink (g_variant_new_parsed (
+      "[{'pid': <uint32 12>, 'command': <'sh'>, 'agent': <'claude'>, 'acquired-at': <uint64 1000000>,"
+      "  'waiters': <uint32 4>, 'reason': <'a\\nb'>}, {'pid': <uint32 13>}]"));
+  g_autoptr (GVariant) unregistered = g_variant_ref_sink (g_variant_new_parsed (
+      "[{'kind': <'unregistered'>, 'pid': <uint32 12>, 'command': <'node'>, 'agent': <'codex'>}]"));
+  g_autoptr (GVariant) none = g_variant_ref_sink (g_variant_new_parsed ("@aa{sv} []"));
+  const struct
+  {
+    GVariant *blockers;
+    gboolean timed_out;
+    const char *out;
+  } cases[] = {
+    { one, FALSE,
+      "~/app is in use by claude (pid 12): there for 2min, reason “a\\nb”, 1 other in the way; wait with "
+      "--wait, work beside it with --join, or see agentctl-locks list" },
+    { one, TRUE,
+      "the time ran out, and ~/app is still in use by claude (pid 12): there for 2min, reason “a\\nb”, 1 "
+      "other in the way" },
+    { unregistered, FALSE,
+      "~/app is in use by codex (pid 12, unregistered); wait with --wait, work beside it with --join, or see "
+      "agentctl-locks list" },
+    { unregistered, TRUE, "the time ran out, and ~/app is still in use by codex (pid 12, unregistered)" },
+    { none, FALSE, NULL },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *out = agl_blockers_describe_refusal (cases[i].blockers, "/home/u/app", "/home/u",
+                                                            121 * G_USEC_PER_SEC, cases[i].timed_out);
+
+      g_assert_cmpstr (out, ==, cases[i].out);
+    }
+}
+
+static void
+test_failure_words (void)
+{
+  g_autoptr (GError) error =
+      g_error_new_literal (AGL_ERROR, AGL_ERROR_HELD, "\"/x\" is held; wait with conflict=wait");
+  g_autofree char *english = NULL;
+  g_autofree char *both = NULL;
+
+  agl_failure_translate (error); /* no catalogue here: English, said once */
+  english = agl_failure_in_one_line (error);
+  g_assert_cmpstr (english, ==, "\"/x\" is held; wait with --wait");
+  agl_failure_reword (error, "in use");
+  g_assert_cmpstr (error->message, ==, "in use\n\"/x\" is held; wait with --wait");
+  agl_failure_reword (error, "belegt");
+  both = agl_failure_in_one_line (error);
+  g_assert_cmpstr (both, ==, "belegt (\"/x\" is held; wait with --wait)");
+}
+
+static void
+test_question (void)
+{
+  AglQuestion question = { 0 };
+
+  g_assert_true (agl_question_begin (&question));
+  g_assert_true (agl_question_end (&question)); /* nothing happened meanwhile */
+  g_assert_false (question.is_outdated);
+
+  g_assert_true (agl_question_begin (&question));
+  g_assert_false (agl_question_begin (&question));
+  g_assert_false (agl_question_end (&question)); /* outdated: asked again */
+  g_assert_true (question.is_outdated);
+  g_assert_true (agl_question_begin (&question));
+  g_assert_true (agl_question_end (&question));
+
+  for (guint round = 0; round < 3; round++)
+    {
+      guint n = 0;
+
+      do
+        {
+          g_assert_true (agl_question_begin (&question));
+          g_assert_false (agl_question_begin (&question));
+          n++;
+        }
+      while (!agl_question_end (&question));
+      g_assert_cmpuint (n, ==, 9); /* a stream of changes does not keep it silent */
+      g_assert_true (question.is_outdated);
+    }
+}
+
+static void
 test_exit_status (void)
 {
   static const struct
@@ -258,6 +346,9 @@ main (int argc, char **argv)
   g_test_add_func ("/client-text/json", test_json);
   g_test_add_func ("/client-text/respell", test_respell);
   g_test_add_func ("/client-text/wait-display", test_wait_display);
+  g_test_add_func ("/client-text/refusal", test_refusal);
+  g_test_add_func ("/client-text/failure-words", test_failure_words);
+  g_test_add_func ("/client-text/question", test_question);
   g_test_add_func ("/client-text/exit-status", test_exit_status);
   return g_test_run ();
 }

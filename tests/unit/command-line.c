@@ -40,6 +40,9 @@ static const Case cases[] = {
   { "/usr/bin/python3", { "python3", "-W", "ignore", "-X", "dev", "-u", "a.py" }, TRUE, "a.py", NULL, 0 },
   { "/usr/bin/python3", { "python3", "-c", "code", "aider" }, TRUE, NULL, NULL, 3 },
   { "/usr/bin/python3", { "python3", "-m" }, TRUE, NULL, NULL, 1 },
+  { "/usr/bin/python3.13t", { "python3", "a.py" }, TRUE, "a.py", NULL, 0 },
+  { "/usr/bin/python3.13tcl", { "python3", "a.py" }, FALSE, NULL, NULL, 1 },
+  { "/usr/bin/pythont", { "python3", "a.py" }, FALSE, NULL, NULL, 1 },
   { "/usr/bin/pythonic", { "python3", "-m", "aider" }, FALSE, NULL, NULL, 2 },
   { "/usr/bin/bash", { "sh", "-c", "claude" }, FALSE, NULL, NULL, 2 },
 };

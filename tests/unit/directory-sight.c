@@ -94,6 +94,7 @@ sight (AglDirectory *directory, Worker *worker, AglSighting *last)
       g_assert_cmpint (impatient.cwd, ==, patient.cwd);
       g_assert_cmpint (impatient.removed, ==, patient.removed);
       g_assert_cmpstr (impatient.text, ==, patient.text);
+      g_assert_cmpint (impatient.at_path, ==, patient.at_path);
       g_assert_cmpstr (impatient.moved_to, ==, patient.moved_to);
     }
   else
@@ -121,7 +122,8 @@ test_places (Folder *folder, gconstpointer data)
   for (guint round = 0; round < 2; round++) /* the second time from what is known */
     {
       g_assert_cmpint (sight (directory, &worker, &last), ==, AGL_CWD_INSIDE);
-      g_assert_cmpstr (last.text, ==, path);
+      g_assert_true (last.at_path);
+      g_assert_null (last.text);
       assert_is (directory, path);
       g_assert_cmpuint (last.seen.ino, ==, agl_directory_get_id (directory)->ino);
       g_assert_null (last.moved_to);
@@ -131,6 +133,7 @@ test_places (Folder *folder, gconstpointer data)
   for (guint round = 0; round < 2; round++)
     {
       g_assert_cmpint (sight (directory, &worker, &last), ==, AGL_CWD_INSIDE);
+      g_assert_false (last.at_path);
       g_assert_cmpstr (last.text, ==, below);
       g_assert_cmpint (stat (below, &st), ==, 0);
       g_assert_cmpuint (last.seen.ino, ==, st.st_ino);

@@ -43,6 +43,28 @@ test_found (Folder *folder, gconstpointer data)
 }
 
 static void
+test_neighbours_share_what_is_above (Folder *folder, gconstpointer data)
+{
+  g_autofree char *outer = make_directory (folder->base, "outer");
+  g_autofree char *one = make_directory (outer, "one"), *other = make_directory (outer, "other");
+  g_autoptr (AglDirectory) above = find (outer);
+  g_autoptr (AglDirectory) first = find (one), second = find (other);
+  const AglDirectoryId *ids;
+  gsize n, n_above;
+
+  agl_directory_get_ancestors (above, &n_above);
+  ids = agl_directory_get_ancestors (first, &n);
+  g_assert_cmpuint (n, ==, n_above + 1);
+  g_assert_true (ids == agl_directory_get_ancestors (second, &n));
+  g_assert_true (ids != agl_directory_get_ancestors (above, &n));
+
+  /* What is shared outlives the one that brought it. */
+  g_clear_pointer (&first, agl_directory_unref);
+  g_assert_true (agl_directory_is_below (second, above));
+  g_assert_false (agl_directory_is_below (second, second));
+}
+
+static void
 test_root (void)
 {
   g_autoptr (AglSubject) subject = agl_subject_new (NULL, geteuid (), getegid (), NULL, 0, FALSE);
@@ -434,6 +456,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   ADD ("/directory/found", test_found);
+  ADD ("/directory/neighbours-share-what-is-above", test_neighbours_share_what_is_above);
   g_test_add_func ("/directory/root", test_root);
   ADD ("/directory/deep", test_deep);
   ADD ("/directory/bad-paths", test_bad_paths);

@@ -146,14 +146,34 @@ test_stale (char **folder, gconstpointer data)
   g_assert_true (can_connect (path, FALSE));
 }
 
+/* Whoever listens there, another service or a bus, goes on to be reached. */
+static void
+test_in_use (char **folder, gconstpointer data)
+{
+  g_autofree char *path = g_build_filename (*folder, "bus", NULL);
+  g_autoptr (AglListenSocket) first = listen_at (*folder, "bus", 0600);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (AglListenSocket) second =
+      agl_listen_socket_new (agl_listen_socket_get_address (first), 0600, &error);
+
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE);
+  g_assert_null (second);
+  g_assert_true (can_connect (path, FALSE));
+  agl_listen_socket_free (g_steal_pointer (&first));
+  first = listen_at (*folder, "bus", 0600);
+  g_assert_true (can_connect (path, FALSE));
+}
+
 /* The one that replaced us has its own socket there; we must not take it away. */
 static void
 test_replaced (char **folder, gconstpointer data)
 {
   g_autofree char *path = g_build_filename (*folder, "bus", NULL);
   AglListenSocket *first = listen_at (*folder, "bus", 0600);
-  g_autoptr (AglListenSocket) second = listen_at (*folder, "bus", 0600);
+  g_autoptr (AglListenSocket) second = NULL;
 
+  g_assert_cmpint (g_unlink (path), ==, 0);
+  second = listen_at (*folder, "bus", 0600);
   agl_listen_socket_free (first);
   g_assert_nonnull (second);
   g_assert_true (can_connect (path, FALSE));
@@ -214,10 +234,10 @@ main (int argc, char **argv)
     const char *path;
     void (*test) (char **folder, gconstpointer data);
   } tests[] = {
-    { "/listen-socket/path", test_path },       { "/listen-socket/escaped", test_escaped },
-    { "/listen-socket/folders", test_folders }, { "/listen-socket/abstract", test_abstract },
-    { "/listen-socket/stale", test_stale },     { "/listen-socket/replaced", test_replaced },
-    { "/listen-socket/refused", test_refused },
+    { "/listen-socket/path", test_path },         { "/listen-socket/escaped", test_escaped },
+    { "/listen-socket/folders", test_folders },   { "/listen-socket/abstract", test_abstract },
+    { "/listen-socket/stale", test_stale },       { "/listen-socket/in-use", test_in_use },
+    { "/listen-socket/replaced", test_replaced }, { "/listen-socket/refused", test_refused },
   };
 
   g_test_init (&argc, &argv, NULL);
