@@ -183,6 +183,7 @@ replace_file (int folder, int old, pid_t owner, const char *path, const char *op
 static int
 claim_file (int folder, int fd, const char *path, const char *option, gboolean replace, GError **error)
 {
+  AglLife life;
   pid_t owner;
 
   if (take_lock (fd))
@@ -196,9 +197,10 @@ claim_file (int folder, int fd, const char *path, const char *option, gboolean r
   owner = get_owner (fd);
   if (owner == 0)
     return -1;
-  if (owner > 0 && agl_life_of (owner) == AGL_LIFE_OVER)
+  life = owner > 0 ? agl_life_of (owner) : AGL_LIFE_UNKNOWN;
+  if (life == AGL_LIFE_OVER)
     return replace_file (folder, fd, owner, path, option, error);
-  if (owner < 0 || !replace)
+  if (owner < 0 || !replace || life == AGL_LIFE_MAIN_STUCK)
     return refuse (error, path, option, owner);
   stop_owner (fd, owner, path, error);
   return -1;

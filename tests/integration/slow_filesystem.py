@@ -273,6 +273,32 @@ class Killed(Case):
             self.assertNotIn("instance.new", os.listdir(folder))
         self.everything_works()
 
+    def test_its_main_thread_hangs(self):
+        """In the user's own folder of agents, read again. Whatever its last call was, it may still happen."""
+        mount = Mount(self, self.directory("config"))
+        self.service.stop()
+        environment = self.service.environment
+        self.service.environment = {**environment, "XDG_CONFIG_HOME": mount.path}
+        self.service.start()
+        _, lock = self.holder(self.directory("held"))
+        mount.stall()
+        self.service.process.send_signal(signal.SIGHUP)
+        until(mount.asleep, "the question")
+        process, self.service.process = self.service.process, None
+        self.hanging.append((mount, process))
+        process.kill()
+        until(lambda: len(os.listdir(f"/proc/{process.pid}/task")) == 1, "the end of all but the main thread")
+        self.service.environment = environment
+        for arguments in ((), ("--replace",)):
+            second = self.service.launch(*arguments)
+            until(lambda second=second: second.poll() is not None, "its refusal")
+            self.assertEqual(second.returncode, 1)
+        self.assertEqual(self.service.log().count(f"(pid {process.pid}) that served"), 2, self.service.log())
+        self.assertIn("a call of its main thread", self.service.log())
+        self.let_go()
+        self.service.start()
+        self.assertEqual(self.me.lock(lock)["id"], lock)
+
     def test_who_only_looks_dead(self):
         """A service that is stopped (SIGSTOP) is alive."""
         os.kill(self.service.process.pid, signal.SIGSTOP)
