@@ -50,6 +50,19 @@ luggage_free (gpointer data)
   g_free (luggage);
 }
 
+AglPeerShare *
+agl_peer_share_of (GHashTable *shares, uid_t uid)
+{
+  AglPeerShare *share = g_hash_table_lookup (shares, GUINT_TO_POINTER (uid));
+
+  if (share == NULL)
+    {
+      share = g_atomic_rc_box_new0 (AglPeerShare);
+      g_hash_table_insert (shares, GUINT_TO_POINTER (uid), share);
+    }
+  return share;
+}
+
 AglPeerLedger *
 agl_peer_ledger_new (const AglPeerLimits *limits)
 {

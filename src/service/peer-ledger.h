@@ -19,6 +19,9 @@ typedef struct
   int n_calls; /* atomic */
 } AglPeerShare;
 
+/* That of @uid in @shares (uid → AglPeerShare), which is made when there is none. (transfer none) */
+AglPeerShare *agl_peer_share_of (GHashTable *shares, uid_t uid);
+
 typedef struct
 {
   gsize max_message_bytes; /* a larger message ends the connection */

@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/text.h"
 #include "service/descriptor-sink.h"
 #include "service/gdbus-warnings.h"
 #include "service/handshake.h"
@@ -150,19 +149,6 @@ add_to_user (AglSocketDoor *self, uid_t uid, int change)
     g_hash_table_insert (self->users, GUINT_TO_POINTER (uid), GUINT_TO_POINTER (count));
 }
 
-static AglPeerShare *
-share_of_user (AglSocketDoor *self, uid_t uid)
-{
-  AglPeerShare *share = g_hash_table_lookup (self->shares, GUINT_TO_POINTER (uid));
-
-  if (share == NULL)
-    {
-      share = g_atomic_rc_box_new0 (AglPeerShare);
-      g_hash_table_insert (self->shares, GUINT_TO_POINTER (uid), share);
-    }
-  return share;
-}
-
 static void
 destroy_source (GSource **source)
 {
@@ -246,7 +232,7 @@ caller_open (Caller *self)
     .max_message_bytes = MAX_MESSAGE_BYTES,
     .max_call_bytes = MAX_CALL_BYTES,
     .max_calls = door->policy.max_pending_calls,
-    .share = share_of_user (door, self->uid),
+    .share = agl_peer_share_of (door->shares, self->uid),
     .max_shared_calls = MAX_SHARED_CALLS,
     .max_spared_calls = MAX_SPARED_CALLS,
   };
