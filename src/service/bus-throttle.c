@@ -5,6 +5,7 @@
 typedef struct
 {
   GHashTable *unanswered; /* unique name → how many */
+  guint n_unanswered;     /* of all */
   GHashTable *unwanted;   /* "SERIAL:1.23": calls whose replies nobody wants */
 } Throttle;
 
@@ -33,18 +34,26 @@ get_count (const Throttle *self, const char *sender)
 static void
 set_count (Throttle *self, const char *sender, guint count)
 {
+  self->n_unanswered += count - get_count (self, sender);
   if (count == 0)
     g_hash_table_remove (self->unanswered, sender);
   else
     g_hash_table_insert (self->unanswered, g_strdup (sender), GUINT_TO_POINTER (count));
 }
 
-static void
-refuse (GDBusConnection *connection, GDBusMessage *call)
+static guint
+get_limit (const Throttle *self)
 {
-  g_autoptr (GDBusMessage) reply = g_dbus_message_new_method_error (
-      call, "org.freedesktop.DBus.Error.LimitsExceeded",
-      "%d calls of this sender are unanswered; wait for replies", AGL_BUS_MAX_UNANSWERED);
+  return self->n_unanswered < AGL_BUS_MAX_UNANSWERED_OF_ALL ? AGL_BUS_MAX_UNANSWERED
+                                                            : AGL_BUS_SPARED_UNANSWERED;
+}
+
+static void
+refuse (GDBusConnection *connection, GDBusMessage *call, guint count)
+{
+  g_autoptr (GDBusMessage) reply =
+      g_dbus_message_new_method_error (call, "org.freedesktop.DBus.Error.LimitsExceeded",
+                                       "%u calls of this sender are unanswered; wait for replies", count);
 
   g_dbus_connection_send_message (connection, reply, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL, NULL);
 }
@@ -76,10 +85,10 @@ on_call (Throttle *self, GDBusConnection *connection, GDBusMessage *call)
   if (sender == NULL)
     return call;
   count = get_count (self, sender);
-  if (count >= AGL_BUS_MAX_UNANSWERED)
+  if (count >= get_limit (self))
     {
       if (wants_reply)
-        refuse (connection, call);
+        refuse (connection, call, count);
       g_object_unref (call);
       return NULL;
     }

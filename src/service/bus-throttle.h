@@ -8,5 +8,11 @@
  * org.freedesktop.DBus.Error.LimitsExceeded, and costs the main loop nothing. */
 #define AGL_BUS_MAX_UNANSWERED 256
 
+/* All senders together: beyond it a sender may have no more than the few below. A user has as many
+ * connections as the bus lets him (256 by default), and what GDBus answers itself (properties, introspection)
+ * takes no turns. */
+#define AGL_BUS_MAX_UNANSWERED_OF_ALL 1024
+#define AGL_BUS_SPARED_UNANSWERED     8
+
 /* To be called before anything is exported on @connection. Lives with the connection. */
 void agl_bus_throttle_attach (GDBusConnection *connection);

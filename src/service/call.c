@@ -46,7 +46,9 @@ static void
 fail_now (AglCall *call, GError *error)
 {
   count_refusal (call->service, call->body);
-  g_debug ("Call refused: %s", error->message);
+  /* Not its message, which may have the reason that a holder gave. */
+  g_debug ("Call refused: %s", error->domain == AGL_ERROR ? agl_error_nick ((AglError)error->code)
+                                                          : g_quark_to_string (error->domain));
   g_dbus_method_invocation_take_error (g_steal_pointer (&call->invocation), error);
   call_free (call);
 }

@@ -33,5 +33,5 @@ guint agl_descriptor_sink_count (uid_t uid);
  * closes itself, in the thread that reads. */
 #define AGL_DESCRIPTOR_MAX_RECEIVED 253
 
-/* Who has so many there shall not bring more. */
-#define AGL_DESCRIPTOR_SINK_MAX 16
+/* Who has so many there shall not bring more: a busy machine takes its time for those that can be closed. */
+#define AGL_DESCRIPTOR_SINK_MAX 256

@@ -50,12 +50,27 @@ luggage_free (gpointer data)
   g_free (luggage);
 }
 
+AglPeerShare *
+agl_peer_share_of (GHashTable *shares, uid_t uid)
+{
+  AglPeerShare *share = g_hash_table_lookup (shares, GUINT_TO_POINTER (uid));
+
+  if (share == NULL)
+    {
+      share = g_atomic_rc_box_new0 (AglPeerShare);
+      g_hash_table_insert (shares, GUINT_TO_POINTER (uid), share);
+    }
+  return share;
+}
+
 AglPeerLedger *
 agl_peer_ledger_new (const AglPeerLimits *limits)
 {
   AglPeerLedger *self = g_new0 (AglPeerLedger, 1);
 
   self->limits = *limits;
+  if (limits->share != NULL)
+    g_atomic_rc_box_acquire (limits->share);
   self->calls = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   return self;
 }
@@ -65,15 +80,29 @@ agl_peer_ledger_free (AglPeerLedger *self)
 {
   if (self == NULL)
     return;
+  if (self->limits.share != NULL)
+    {
+      g_atomic_int_add (&self->limits.share->n_calls, -(int)g_hash_table_size (self->calls));
+      g_atomic_rc_box_release (self->limits.share);
+    }
   g_hash_table_unref (self->calls);
   g_queue_clear_full (&self->luggage, luggage_free);
   g_free (self);
 }
 
+static gboolean
+has_its_part (const AglPeerLedger *self)
+{
+  const AglPeerLimits *limits = &self->limits;
+
+  return limits->share != NULL && g_atomic_int_get (&limits->share->n_calls) >= (int)limits->max_shared_calls
+         && g_hash_table_size (self->calls) >= limits->max_spared_calls;
+}
+
 gboolean
 agl_peer_ledger_may_begin (const AglPeerLedger *self)
 {
-  return g_hash_table_size (self->calls) < self->limits.max_calls
+  return !has_its_part (self) && g_hash_table_size (self->calls) < self->limits.max_calls
          && self->call_bytes < self->limits.max_call_bytes && self->call_fds < self->limits.max_calls;
 }
 
@@ -133,6 +162,8 @@ agl_peer_ledger_begin (AglPeerLedger *self, guint8 *header, gsize *n_bytes, GErr
   header[HEADER_FLAGS] &= (guint8)~FLAG_NO_REPLY_EXPECTED;
   self->call_bytes += *n_bytes;
   g_hash_table_insert (self->calls, GUINT_TO_POINTER (self->serial), self->call);
+  if (self->limits.share != NULL)
+    g_atomic_int_inc (&self->limits.share->n_calls);
   return TRUE;
 }
 
@@ -183,5 +214,7 @@ agl_peer_ledger_settle (AglPeerLedger *self, guint32 serial)
   self->call_bytes -= call->n_bytes;
   self->call_fds -= call->n_fds;
   g_hash_table_remove (self->calls, GUINT_TO_POINTER (serial));
+  if (self->limits.share != NULL)
+    g_atomic_int_add (&self->limits.share->n_calls, -1);
   return is_wanted;
 }

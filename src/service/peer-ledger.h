@@ -13,11 +13,23 @@ typedef struct _AglPeerLedger AglPeerLedger;
 /* Descriptors in one message. The interface has methods that take two. */
 #define AGL_PEER_MAX_FDS 4
 
+/* What all connections of one user have unanswered together. A g_atomic_rc_box. */
+typedef struct
+{
+  int n_calls; /* atomic */
+} AglPeerShare;
+
+/* That of @uid in @shares (uid → AglPeerShare), which is made when there is none. (transfer none) */
+AglPeerShare *agl_peer_share_of (GHashTable *shares, uid_t uid);
+
 typedef struct
 {
   gsize max_message_bytes; /* a larger message ends the connection */
   gsize max_call_bytes;    /* not more of unanswered calls together: no reading until some are answered */
   guint max_calls;         /* the same by number, and by descriptors sent with them */
+  AglPeerShare *share;     /* referenced; NULL: nobody else has a part in it */
+  guint max_shared_calls;  /* beyond that no reading from whoever of them has max_spared_calls */
+  guint max_spared_calls;  /* at least 1: an answer is what lets a connection go on */
 } AglPeerLimits;
 
 AglPeerLedger *agl_peer_ledger_new (const AglPeerLimits *limits);

@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/text.h"
 #include "service/descriptor-sink.h"
+#include "service/gdbus-warnings.h"
 #include "service/handshake.h"
 #include "service/listen-socket.h"
 #include "service/peer-stream.h"
@@ -24,6 +24,12 @@
 /* A message takes up to forty times its size once it is parsed; one connection may have this much unanswered.
  */
 #define MAX_CALL_BYTES (256 * 1024)
+
+/* All connections of one user may have so many calls unanswered; beyond it each of them these few. What GDBus
+ * answers itself (properties, introspection) takes no turns, and every answer lies in memory until it is
+ * sent. */
+#define MAX_SHARED_CALLS 1024
+#define MAX_SPARED_CALLS 4
 
 /* New connections in one turn of the loop, so that a burst of them leaves others their turn. */
 #define ACCEPTS_PER_TURN 16
@@ -77,7 +83,8 @@ struct _AglSocketDoor
   char *guid;
   uid_t own_uid;
   GQueue callers;
-  GHashTable *users; /* uid → number of callers */
+  GHashTable *users;  /* uid → number of callers */
+  GHashTable *shares; /* uid → AglPeerShare, of those who have callers */
   gint64 complained_usec;
   guint n_unsaid;
 };
@@ -134,7 +141,10 @@ add_to_user (AglSocketDoor *self, uid_t uid, int change)
   guint count = count_of_user (self, uid) + (guint)change;
 
   if (count == 0)
-    g_hash_table_remove (self->users, GUINT_TO_POINTER (uid));
+    {
+      g_hash_table_remove (self->users, GUINT_TO_POINTER (uid));
+      g_hash_table_remove (self->shares, GUINT_TO_POINTER (uid));
+    }
   else
     g_hash_table_insert (self->users, GUINT_TO_POINTER (uid), GUINT_TO_POINTER (count));
 }
@@ -222,6 +232,9 @@ caller_open (Caller *self)
     .max_message_bytes = MAX_MESSAGE_BYTES,
     .max_call_bytes = MAX_CALL_BYTES,
     .max_calls = door->policy.max_pending_calls,
+    .share = agl_peer_share_of (door->shares, self->uid),
+    .max_shared_calls = MAX_SHARED_CALLS,
+    .max_spared_calls = MAX_SPARED_CALLS,
   };
   Channel *channel = g_atomic_rc_box_new0 (Channel);
   g_autoptr (GError) error = NULL;
@@ -443,34 +456,6 @@ start_accepting (AglSocketDoor *self)
   g_source_attach (self->acceptor, self->context);
 }
 
-/* GDBus warns of a message that it cannot read with a dump of all its bytes: any peer could fill the log with
- * what it likes. The connection ends, and that is all there is to say. */
-static void
-on_gio_warning (const char *domain, GLogLevelFlags level, const char *text, gpointer user_data)
-{
-  g_autofree char *escaped = NULL;
-
-  if (!g_str_has_prefix (text, "Error decoding D-Bus message"))
-    {
-      g_log_default_handler (domain, level, text, NULL);
-      return;
-    }
-  escaped = agl_text_escape (text, (gssize)strcspn (text, "\n"));
-  /* A handler must not log in the ordinary way: GLib takes it for a recursion, and aborts. */
-  g_log_default_handler (domain, G_LOG_LEVEL_DEBUG, escaped, NULL);
-}
-
-static void
-quieten_gdbus (void)
-{
-  static gsize is_done = 0;
-
-  if (!g_once_init_enter (&is_done))
-    return;
-  g_log_set_handler ("GLib-GIO", G_LOG_LEVEL_WARNING, on_gio_warning, NULL);
-  g_once_init_leave (&is_done, 1);
-}
-
 static guint
 or_default (guint value, guint fallback)
 {
@@ -492,7 +477,7 @@ agl_socket_door_new (const char *address,
   if (socket == NULL)
     return NULL;
 
-  quieten_gdbus ();
+  agl_gdbus_warnings_quieten ();
   self = g_new0 (AglSocketDoor, 1);
   self->socket = socket;
   self->policy = *policy;
@@ -508,6 +493,7 @@ agl_socket_door_new (const char *address,
   self->guid = g_dbus_generate_guid ();
   self->own_uid = geteuid ();
   self->users = g_hash_table_new (NULL, NULL);
+  self->shares = g_hash_table_new_full (NULL, NULL, NULL, g_atomic_rc_box_release);
   start_accepting (self);
   return self;
 }
@@ -525,6 +511,7 @@ agl_socket_door_free (AglSocketDoor *self)
   while ((link = g_queue_peek_head_link (&self->callers)) != NULL)
     caller_remove (link->data);
   g_hash_table_unref (self->users);
+  g_hash_table_unref (self->shares);
   g_main_context_unref (self->context);
   g_free (self->guid);
   g_free (self);

@@ -149,6 +149,18 @@ class Hostile(machine.Case):
             result = self.command_line_as("root", "check", os.fsdecode(path))
             self.clean(result.stdout + result.stderr, f"check {name}")
 
+    def test_free_texts_reach_no_log(self):
+        """Nor the reason that an error tells to who may read it; at no level."""
+        place = self.directory(owner="alice", mode=0o777)
+        agent, _ = self.holder(place, "alice", agent="text-a", session="text-s", reason="text-r")
+        self.assertIn("text-r", self.refused("Held", self.agent(place, "alice").acquire, place).message)
+        self.refused("TimedOut", self.agent(place, "alice").acquire, place, conflict="wait", timeout=1)
+        agent.acquire(place, reason="text-n")
+        agent.release(place)
+        self.me.list()
+        self.assertIn("Call refused: Held", self.service.log())
+        self.assertNotIn("text-", self.service.log())
+
     def test_names_of_programs(self):
         place = self.directory(owner="alice", mode=0o777)
         for number, data in enumerate(TEXTS.values()):

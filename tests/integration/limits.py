@@ -335,6 +335,46 @@ class Order(machine.Case):
         self.assertLess(ids["alice"][0], max(ids["bob"]), "alice came last of all, and was served last of all")
 
 
+class Together(machine.Case):
+    """What all connections of a user, or all senders on the bus, may have unanswered together."""
+
+    config = {"MaxWaitersPerUser": 100_000}
+
+    def test_on_the_direct_socket(self):
+        self.door = "direct"
+        place = self.directory(owner="bob", mode=0o777)
+        self.client("direct").acquire(place, manual=True)
+        bobs = [self.agent("/", "bob", door="direct") for _ in range(9)]
+        for agent in bobs:
+            for _ in range(200):
+                agent.begin_acquire(place, manual=True, shared=True, conflict="wait")
+        # Eight take turns to fill it; a connection with a few goes on, and so does another user.
+        until(lambda: self.me.get("WaiterCount") >= 1024, "the waiters")
+        self.agent("/", "bob", door="direct").call("List", {})
+        alice = self.agent(place, "alice", door="direct")
+        alice.call("List", {})
+        self.assertLess(self.me.get("WaiterCount"), 1024 + 64)
+        for agent in bobs:
+            agent.die()
+        until(lambda: self.me.get("WaiterCount") == 0, "their end")
+
+    def test_on_the_bus(self):
+        self.door = "bus"
+        place = self.directory(owner="bob", mode=0o777)
+        self.me.acquire(place, manual=True)
+        bobs = [self.agent("/", "bob") for _ in range(11)]
+        for agent in bobs[:10]:
+            pending = [agent.begin_acquire(place, manual=True, shared=True, conflict="wait") for _ in range(102)]
+        until(lambda: self.me.get("WaiterCount") >= 1016, "the waiters")
+        self.assertFalse(pending[0].done())
+        more = [bobs[10].begin_acquire(place, manual=True, shared=True, conflict="wait") for _ in range(100)]
+        until(lambda: sum(each.done() for each in more) >= 100 - 16, "the refusals")
+        refused = [each for each in more if each.done()]
+        for each in refused:
+            self.refused("org.freedesktop.DBus.Error.LimitsExceeded", each.value)
+        self.agent(place, "alice").call("List", {})
+
+
 class Unwanted(machine.Case):
     """Calls that want no reply: they are done like others, and none comes."""
 

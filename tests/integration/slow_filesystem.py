@@ -621,7 +621,7 @@ class Users(Case):
         self.everything_works()
 
         # Who goes on has to stop some time, and others need not.
-        stuck = [caller.begin_acquire("", directory_fd=file, manual=True) for _ in range(100)]
+        stuck = [caller.begin_acquire("", directory_fd=file, manual=True) for _ in range(400)]
         for call in stuck:
             self.assertRaises(harness.Refused, call.value)
         self.assertRaises(harness.Refused, caller.connect, 1)
