@@ -191,6 +191,7 @@ agl_application_startup (GApplication *application)
   AglApplication *self = AGL_APPLICATION (application);
 
   G_APPLICATION_CLASS (agl_application_parent_class)->startup (application);
+  gtk_window_set_default_icon_name (AGL_APPLICATION_ID);
   g_action_map_add_action_entries (G_ACTION_MAP (self), actions, G_N_ELEMENTS (actions), self);
   for (gsize i = 0; i < G_N_ELEMENTS (accelerators); i++)
     gtk_application_set_accels_for_action (GTK_APPLICATION (self), accelerators[i].action,

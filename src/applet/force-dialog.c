@@ -82,6 +82,7 @@ agl_force_dialog_present (GtkWindow *parent,
                                               ADW_RESPONSE_DESTRUCTIVE);
   adw_message_dialog_set_default_response (ADW_MESSAGE_DIALOG (dialog), "cancel");
   adw_message_dialog_set_close_response (ADW_MESSAGE_DIALOG (dialog), "cancel");
+  gtk_window_set_destroy_with_parent (GTK_WINDOW (dialog), TRUE);
   g_object_set_data (G_OBJECT (dialog), "lock", lock);
   g_signal_connect_data (dialog, "response", G_CALLBACK (on_response), question, question_free, 0);
   g_signal_connect_object (model, "lock-released", G_CALLBACK (on_lock_released), dialog, 0);

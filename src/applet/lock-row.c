@@ -209,7 +209,11 @@ agl_lock_row_new (void)
 static void
 agl_lock_row_dispose (GObject *object)
 {
-  agl_lock_row_set_item (AGL_LOCK_ROW (object), NULL);
+  AglLockRow *self = AGL_LOCK_ROW (object);
+
+  if (self->item != NULL)
+    g_clear_signal_handler (&self->changed, self->item);
+  g_clear_object (&self->item);
   G_OBJECT_CLASS (agl_lock_row_parent_class)->dispose (object);
 }
 

@@ -159,17 +159,46 @@ agl_words_warning (AglLockEntry *lock)
   return NULL;
 }
 
+/* "14:02"; of another day with its date. */
+static char *
+clock_text (gint64 usec, gint64 now_usec)
+{
+  g_autoptr (GDateTime) time = g_date_time_new_from_unix_local (usec / G_USEC_PER_SEC);
+  g_autoptr (GDateTime) now = g_date_time_new_from_unix_local (now_usec / G_USEC_PER_SEC);
+
+  if (time == NULL || now == NULL)
+    return g_strdup ("?");
+  if (g_date_time_get_year (time) == g_date_time_get_year (now)
+      && g_date_time_get_day_of_year (time) == g_date_time_get_day_of_year (now))
+    return g_date_time_format (time, "%H:%M");
+  return g_date_time_format (time, "%x %H:%M");
+}
+
+/* Points in time, not lengths: what is read out must not be another text every second. */
+static void
+append_times (GPtrArray *parts, AglLockEntry *lock, gint64 now_usec)
+{
+  g_autofree char *since = clock_text ((gint64)agl_lock_entry_get_acquired_at (lock), now_usec);
+  gint64 end = (gint64)agl_lock_entry_get_expires_at (lock);
+  g_autofree char *until = end == 0 ? NULL : clock_text (end, now_usec);
+
+  /* Translators: %s is a time such as "14:02" */
+  g_ptr_array_add (parts, g_strdup_printf (_ ("since %s"), since));
+  if (until != NULL)
+    /* Translators: %s is a time such as "14:02" */
+    g_ptr_array_add (parts, g_strdup_printf (_ ("until %s"), until));
+}
+
 char *
 agl_words_spoken (AglLockEntry *lock, gint64 now_usec)
 {
   g_autoptr (GPtrArray) parts = g_ptr_array_new_with_free_func (g_free);
-  gint64 next;
   char *more;
 
   g_ptr_array_add (parts, agl_words_directory (lock));
   g_ptr_array_add (parts, agl_words_holder (lock));
   g_ptr_array_add (parts, agl_words_mode (lock));
-  g_ptr_array_add (parts, agl_words_age (lock, now_usec, &next));
+  append_times (parts, lock, now_usec);
   more = agl_words_waiters (lock);
   if (more != NULL)
     g_ptr_array_add (parts, more);

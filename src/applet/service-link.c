@@ -185,7 +185,10 @@ on_name_vanished (GDBusConnection *connection, const char *name, gpointer user_d
   if (connection == NULL) /* the connection is closed: that is told elsewhere */
     return;
   end_conversation (self);
-  set_away (self, _ ("The service has ended."));
+  if (self->state == AGL_LINK_CONNECTING)
+    set_away (self, _ ("There is no service on this bus."));
+  else if (self->state == AGL_LINK_READY)
+    set_away (self, _ ("The service has ended."));
 }
 
 static void

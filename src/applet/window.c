@@ -51,6 +51,8 @@ agl_window_say (AglWindow *self, const char *text)
 
   g_return_if_fail (AGL_IS_WINDOW (self));
 
+  if (self->toasts == NULL) /* it was closed before the answer came */
+    return;
   escaped = g_markup_escape_text (text, -1);
   toast = adw_toast_new (escaped);
   adw_toast_set_timeout (toast, TOAST_SEC);
@@ -263,6 +265,14 @@ agl_window_dispose (GObject *object)
 
   if (self->list != NULL)
     agl_lock_list_set_items (self->list, NULL);
+  /* Whoever waits for an answer may keep it a while, but it shows nothing any more. */
+  if (self->link != NULL)
+    {
+      g_signal_handlers_disconnect_by_data (agl_service_link_get_model (self->link), self);
+      g_signal_handlers_disconnect_by_data (self->link, self);
+    }
+  if (self->shown != NULL)
+    g_signal_handlers_disconnect_by_data (self->shown, self);
   /* The filter asks us, and may outlive us for a moment. */
   if (self->filter != NULL)
     gtk_custom_filter_set_filter_func (GTK_CUSTOM_FILTER (self->filter), NULL, NULL, NULL);

@@ -73,6 +73,15 @@ class Installed(unittest.TestCase):
             self.assertNotIn(self.root.encode(), data, path)
             self.assertNotIn(harness.BUILD.encode(), data, path)
 
+    def test_polkit_asks_in_each_language(self):
+        """The policy has the translations in it; none is left for polkit to look for."""
+        path = next(path for path in self.files if path.endswith("/org.agentctl.locks.policy"))
+        with open(self.root + path, encoding="utf-8") as file:
+            text = file.read()
+        for element in ("description", "message"):
+            self.assertEqual(sorted(re.findall(rf'<{element} xml:lang="(\w+)">\w', text)), sorted(linguas()))
+        self.assertNotIn("gettext-domain", text)
+
     def test_what_refers_to_the_daemon_finds_it(self):
         daemon = next(path for path in self.files if path.endswith("/agentctl-locksd"))
         names = [path for path in self.files if path.endswith(".service") and "/system-services/" not in path

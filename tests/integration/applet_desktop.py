@@ -76,13 +76,14 @@ class Tray(Owner):
     name, path, xml = WATCHER, WATCHER_PATH, WATCHER_XML
 
     def __init__(self, address, has_host=True):
-        self.items, self.signals, self.has_host = [], [], has_host
+        self.items, self.signals, self.has_host, self.n_asked = [], [], has_host, 0
         super().__init__(address)
         for interface in (ITEM, MENU):
             self.bus.signal_subscribe(None, interface, None, None, None, Gio.DBusSignalFlags.NONE, self._on_signal)
 
     @property
     def IsStatusNotifierHostRegistered(self):
+        self.n_asked += 1
         return GLib.Variant("b", self.has_host)
 
     def RegisterStatusNotifierItem(self, _sender, service):
@@ -100,8 +101,11 @@ class Tray(Owner):
 
     # --- as a host ---
 
-    def wait_item(self):
-        until(lambda: self.items, "an item in the tray")
+    def wait_item(self, number=1):
+        """Until one has come so many times, and knows that it is shown: its answer comes after ours."""
+        until(lambda: len(self.items) == number and self.n_asked >= number,
+              lambda: f"an item in the tray; there came {self.items}")
+        self.item()
         return self.items[-1]
 
     def item(self):
@@ -158,7 +162,19 @@ class Notifications(Owner):
 
     def __init__(self, address):
         self.shown, self.all, self.n = {}, [], 0
+        self.held = None  # a list: answers that are kept back
         super().__init__(address)
+
+    def _on_call(self, connection, sender, path, interface, method, args, invocation):
+        if method == "Notify" and self.held is not None:
+            self.held.append((invocation, self.Notify(sender, *args.unpack())))
+        else:
+            super()._on_call(connection, sender, path, interface, method, args, invocation)
+
+    def answer(self):
+        for invocation, value in self.held:
+            invocation.return_value(value)
+        self.held = None
 
     def Notify(self, _sender, _application, replaces, _icon, title, body, actions, hints, _timeout):
         self.n += 1

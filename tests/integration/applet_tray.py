@@ -250,7 +250,7 @@ class Background(DesktopCase):
         self.choose(background=False)
         until(lambda: not self.has_owner(name), "the item's end")
         self.choose(background=True)
-        until(lambda: len(self.tray.items) == 2, "the item again")
+        self.tray.wait_item(2)
         applet.activate("app.test-close")
         until(lambda: not applet.has_window(), "no window")
         # Nobody is left unseen.
@@ -278,6 +278,13 @@ class Background(DesktopCase):
         self.tray.wait_item()
         self.tray.leave()
         until(applet.has_window, "a window, where there is no tray any more")
+        self.wait_hint(applet)
+        # Once is enough, though it comes and goes again.
+        self.tray = self.own(Tray)
+        self.tray.wait_item()
+        applet.wait_state(lambda state: HINT not in str(state["texts"]), "no more word of a tray")
+        self.tray.leave()
+        self.wait_hint(applet)
         self.assertEqual(applet.words().count(NO_TRAY), 1)
         self.forgive(NO_TRAY)
 
@@ -530,6 +537,19 @@ class Notes(NoteCase):
         self.wait_note("codex has “project” now")
         until(lambda: self.notes.titles() == ["codex has “project” now"],
               lambda: f"nothing but that; shown: {self.notes.titles()}")
+
+    def test_the_desktop_is_slow(self):
+        """What is moot before the desktop has answered is taken back once it has."""
+        self.notes.held = []
+        agent, _lock = self.holder(self.place)
+        self.ready()
+        agent.die()
+        self.wait_note("The lock of “project” has ended")
+        self.claim()
+        self.heard()
+        self.assertEqual(self.notes.titles(), ["The lock of “project” has ended"])
+        self.notes.answer()
+        self.wait_no_note()
 
     def test_quit_leaves_nothing(self):
         agent, _lock = self.holder(self.place)

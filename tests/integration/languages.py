@@ -111,6 +111,17 @@ class People(Case):
             self.assertIn(words, done.stderr)
             self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
 
+    def test_what_import_leaves(self):
+        path = f"{self.service.root}/locks.json"
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump([{"directory": self.directory(), "type": "auto", "pid": 2147483647}], file)
+        for language, words in {"C": "there is no process", "de": "es gibt keinen Prozess",
+                                "fr": "il n’y a pas de processus", "ja": "プロセス", "zh_CN": "没有进程"}.items():
+            done = self.command_line("import", path, environment=self.speaking(language))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn(words, done.stderr)
+            self.assertNotIn("There is no", done.stderr)
+
     def test_help(self):
         for language, (_, commands, *_) in KNOWN.items():
             done = self.command_line("--help", address=False, environment=self.speaking(language))

@@ -225,11 +225,13 @@ class Torture(harness.Case):
         self.service.start()
         self.go_on_for(0.5)
         self.finish()
-        self.judge()
         print(f"# seed {SEED}: {self.kills} kills of the service, {self.killed_agents} of agents, "
               f"{len(self.locks)} locks, {audited} of them audited; told twice: "
               f"{len([lock for lock in self.locks.values() if len(lock.acquired) > 1])} as acquired, "
-              f"{len([lock for lock in self.locks.values() if len(lock.released) > 1])} as released", flush=True)
+              f"{len([lock for lock in self.locks.values() if len(lock.released) > 1])} as released; "
+              f"never told: {len([lock for lock in self.locks.values() if not lock.acquired])} as acquired, "
+              f"{len([lock for lock in self.locks.values() if not lock.released])} as released", flush=True)
+        self.judge()
 
     def finish(self):
         os.close(self.go_on)

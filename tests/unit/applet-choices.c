@@ -153,6 +153,7 @@ test_autostart_fails (void)
   g_autoptr (GError) error = NULL;
 
   g_assert_cmpint (g_mkdir_with_parents (g_get_user_config_dir (), 0700), ==, 0);
+  g_rmdir (folder);
   g_assert_true (g_file_set_contents (folder, "", 0, NULL)); /* no folder, and none can be made */
   g_assert_false (agl_autostart_set (TRUE, &error));
   g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_NOTDIR);
@@ -162,14 +163,40 @@ test_autostart_fails (void)
   g_assert_cmpint (g_unlink (folder), ==, 0);
 }
 
+/* Not GTest's own way (G_TEST_OPTION_ISOLATE_DIRS), which leaks. */
+static char *
+make_home (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *config = NULL;
+  char *home = g_dir_make_tmp ("agl-choices-XXXXXX", &error);
+
+  g_assert_no_error (error);
+  config = g_build_filename (home, "config", NULL);
+  g_setenv ("XDG_CONFIG_HOME", config, TRUE);
+  return home;
+}
+
+static void
+remove_home (const char *home)
+{
+  g_autofree char *autostart = g_build_filename (g_get_user_config_dir (), "autostart", NULL);
+
+  g_rmdir (autostart);
+  g_rmdir (g_get_user_config_dir ());
+  g_assert_cmpint (g_rmdir (home), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
+  g_autofree char *home = make_home ();
   g_autofree char *schemas = NULL;
+  int status;
 
   g_setenv ("LC_ALL", "C.UTF-8", TRUE);
   g_setenv ("GSETTINGS_BACKEND", "memory", TRUE);
-  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+  g_test_init (&argc, &argv, NULL);
   schemas = g_test_build_filename (G_TEST_BUILT, "..", "..", "data", "applet", NULL);
   if (!g_test_subprocess ())
     g_setenv ("GSETTINGS_SCHEMA_DIR", schemas, TRUE);
@@ -179,5 +206,7 @@ main (int argc, char **argv)
   g_test_add_func ("/applet/choices/without-schema", test_without_schema);
   g_test_add_func ("/applet/autostart/on-and-off", test_autostart);
   g_test_add_func ("/applet/autostart/fails", test_autostart_fails);
-  return g_test_run ();
+  status = g_test_run ();
+  remove_home (home);
+  return status;
 }

@@ -117,16 +117,17 @@ test_words (void)
 {
   assert_spoken (
       FULL, 1000000 + 65 * G_USEC_PER_SEC,
-      "/work/a, claude · node · process 42 · fix it, Exclusive · with everything below, for 1min, 2 wait");
+      "/work/a, claude · node · process 42 · fix it, Exclusive · with everything below, since 00:00, 2 wait");
   assert_spoken (
       "{'directory': <'/work/a\nb'>, 'kind': <'manual'>, 'uid': <uint32 0>, 'acquired-at': <uint64 0>,"
       " 'expires-at': <uint64 7200000000>, 'reason': <'mine'>}",
-      0, "/work/a\\nb, root · mine, Claim, for 0s, ends in 2h");
+      0, "/work/a\\nb, root · mine, Claim, since 00:00, until 02:00");
   assert_spoken (
       "{'directory': <'/a'>, 'kind': <'process'>, 'command': <'sh'>, 'shared': <true>, 'pid': <uint32 3>,"
       " 'cwd': <'outside'>, 'waiters': <uint32 1>}",
       0,
-      "/a, sh · process 3, Shared, for 0s, 1 waits, It has left the directory; if it stays away, the lock "
+      "/a, sh · process 3, Shared, since 00:00, 1 waits, It has left the directory; if it stays away, the "
+      "lock "
       "ends.");
 }
 
@@ -392,6 +393,7 @@ int
 main (int argc, char **argv)
 {
   setlocale (LC_ALL, "C.UTF-8");
+  g_setenv ("TZ", "UTC", TRUE);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/applet-rows/entry", test_entry);
   g_test_add_func ("/applet-rows/entry-of-another-service", test_entry_of_another_service);
