@@ -92,7 +92,7 @@ class Alone(harness.Case):
         os.symlink("/nonexistent/place", path)
         self.service.start()
         self.client("direct").get("Version")
-        self.assertIn(f'"{self.service.state}"', self.service.log())
+        self.assertIn(f'"{path}"', self.service.log())
         self.assertIn("would not be noticed", self.service.log())
 
     def test_other_folders_are_another_instance(self):
