@@ -89,7 +89,7 @@ agl_words_mode (AglLockEntry *lock)
 
   if (agl_lock_entry_is_claim (lock))
     /* Translators: a lock that a person holds, not a process */
-    g_ptr_array_add (parts, g_strdup (_ ("Claim")));
+    g_ptr_array_add (parts, g_strdup (C_ ("lock", "Claim")));
   if (agl_lock_entry_get_shared (lock))
     g_ptr_array_add (parts, g_strdup (_ ("Shared")));
   else if (!agl_lock_entry_is_claim (lock))
