@@ -101,28 +101,45 @@ is_popover (GtkWidget *widget, gpointer user_data)
   return TRUE;
 }
 
-static void
-on_picture (GSimpleAction *action, GVariant *parameter, gpointer user_data)
+/* FALSE: it is to be drawn first, after a change of its size say. */
+static gboolean
+save_picture (GtkWidget *window, const char *path)
 {
-  GtkWidget *window = GTK_WIDGET (top_window (user_data));
-  g_autoptr (GdkPaintable) paintable = NULL;
+  g_autoptr (GdkPaintable) paintable = gtk_widget_paintable_new (window);
   GtkSnapshot *snapshot = gtk_snapshot_new ();
   g_autoptr (GskRenderNode) node = NULL;
   g_autoptr (GdkTexture) texture = NULL;
-  g_autofree char *part = g_strconcat (g_variant_get_string (parameter, NULL), ".part", NULL);
-  int width, height;
+  g_autofree char *part = g_strconcat (path, ".part", NULL);
+  int width = gtk_widget_get_width (window);
+  int height = gtk_widget_get_height (window);
+
+  gdk_paintable_snapshot (paintable, snapshot, width, height);
+  node = gtk_snapshot_free_to_node (snapshot);
+  if (node == NULL)
+    return FALSE;
+  texture = gsk_renderer_render_texture (gtk_native_get_renderer (GTK_NATIVE (window)), node,
+                                         &GRAPHENE_RECT_INIT (0, 0, (float)width, (float)height));
+  if (!gdk_texture_save_to_png (texture, part) || g_rename (part, path) < 0)
+    g_error ("cannot save a picture");
+  return TRUE;
+}
+
+static gboolean
+on_frame_for_picture (GtkWidget *window, GdkFrameClock *clock, gpointer path)
+{
+  return save_picture (window, path) ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
+}
+
+static void
+on_picture (GSimpleAction *action, GVariant *parameter, gpointer user_data)
+{
+  const char *path = g_variant_get_string (parameter, NULL);
+  GtkWidget *window = GTK_WIDGET (top_window (user_data));
 
   /* A menu is a surface of its own. */
   visit_all (window, is_popover, &window);
-  paintable = gtk_widget_paintable_new (window);
-  width = gtk_widget_get_width (window);
-  height = gtk_widget_get_height (window);
-  gdk_paintable_snapshot (paintable, snapshot, width, height);
-  node = gtk_snapshot_free_to_node (snapshot);
-  texture = gsk_renderer_render_texture (gtk_native_get_renderer (GTK_NATIVE (window)), node,
-                                         &GRAPHENE_RECT_INIT (0, 0, (float)width, (float)height));
-  if (!gdk_texture_save_to_png (texture, part) || g_rename (part, g_variant_get_string (parameter, NULL)) < 0)
-    g_error ("cannot save a picture");
+  if (!save_picture (window, path))
+    gtk_widget_add_tick_callback (window, on_frame_for_picture, g_strdup (path), g_free);
 }
 
 /* So many frames that all look the same mean that nothing moves. */

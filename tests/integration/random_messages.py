@@ -197,7 +197,9 @@ class RandomMessages(harness.Case):
         until(lambda: self.used()[1] <= used[0][1] + 2, "closed descriptors")
         if "ASAN_OPTIONS" not in self.service.environment:
             # A sanitizer tells of leaks by itself, and keeps what was freed.
-            self.assertLess(used[-1][0] - used[0][0], 3072 + MESSAGES // 20, f"it grows: {used}, seed {SEED}")
+            # A leak grows from each round to the next; a heap that is cut up otherwise grows once.
+            growth = min(after - before for (before, _), (after, _) in zip(used, used[1:]))
+            self.assertLess(growth, 64 + MESSAGES // 20, f"it grows: {used}, seed {SEED}")
 
 
 if __name__ == "__main__":
