@@ -65,9 +65,10 @@ def run_meson(build, names, full, tally):
     if not wanted:
         return
     slow = os.environ.get("AGENTCTL_LOCKS_TEST_SLOW", "1")
-    # Its exit status says no more than its log does.
+    # One more than there are processors: most of them wait for something most of the time. The exit status says no
+    # more than the log does.
     subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--timeout-multiplier", slow,
-                    "--num-processes", str(max(2, os.cpu_count() or 1)), *wanted],
+                    "--num-processes", str(max(2, os.cpu_count() or 1) + 1), *wanted],
                    check=False, stdin=subprocess.DEVNULL)
     seen = set()
     with open(os.path.join(build, "meson-logs", "testlog.json"), encoding="utf-8") as file:
