@@ -275,6 +275,7 @@ dup_editing (GPtrArray *instances, const char *path)
     {
       pid_t pid = ((const Instance *)g_ptr_array_index (instances, i))->pid;
 
+      /* Whether we may, that is all it tells. */
       if (*sudo != '\0' || kill (pid, 0) == 0)
         g_string_append_printf (pids, " %d", (int)pid);
     }

@@ -263,7 +263,7 @@ agl_news_unref (AglNews *self)
   news_free (self);
 }
 
-/* Sending. All connections are written to by one thread of GDBus's, so that one thing is sent at a time. */
+/* Sending. All connections are written to by one and the same thread, so that one thing is sent at a time. */
 
 static gssize
 send_mmsg (int fd, struct mmsghdr *message)
