@@ -48,6 +48,7 @@ typedef struct
 } Rule;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static sigset_t mask_before; /* of the thread that has the lock */
 static Rule rules[MAX_RULES];
 static unsigned n_rules;
 static unsigned n_failed;
@@ -215,15 +216,36 @@ refresh (void)
     read_rules_file ();
 }
 
+/* No signal comes in between: a handler may write too, and would wait for its own thread. */
+static void
+take_lock (void)
+{
+  sigset_t all, before;
+
+  sigfillset (&all);
+  pthread_sigmask (SIG_SETMASK, &all, &before);
+  pthread_mutex_lock (&lock);
+  mask_before = before;
+}
+
+static void
+give_lock (void)
+{
+  sigset_t before = mask_before;
+
+  pthread_mutex_unlock (&lock);
+  pthread_sigmask (SIG_SETMASK, &before, NULL);
+}
+
 void
 agl_faults_set (const char *text)
 {
-  pthread_mutex_lock (&lock);
+  take_lock ();
   is_set = 1;
   rules_file = NULL;
   n_failed = 0;
   copy_rules (text != NULL ? text : "");
-  pthread_mutex_unlock (&lock);
+  give_lock ();
 }
 
 unsigned
@@ -233,18 +255,6 @@ agl_faults_count (void)
 }
 
 /* A child of fork() must not inherit the lock held by a thread that it does not have. */
-static void
-take_lock (void)
-{
-  pthread_mutex_lock (&lock);
-}
-
-static void
-give_lock (void)
-{
-  pthread_mutex_unlock (&lock);
-}
-
 __attribute__ ((constructor)) static void
 survive_fork (void)
 {
@@ -341,7 +351,7 @@ judge (const char *call, int fd, const char *name, int to_fd, const char *to_nam
   int before = errno, code = 0;
   Act act = ACT_NONE;
 
-  pthread_mutex_lock (&lock);
+  take_lock ();
   refresh ();
   if (is_wanted (call))
     {
@@ -353,7 +363,7 @@ judge (const char *call, int fd, const char *name, int to_fd, const char *to_nam
         path_at (to_fd, to_name, other);
       act = apply (call, path, to_name != NULL ? other : NULL, &code);
     }
-  pthread_mutex_unlock (&lock);
+  give_lock ();
 
   if (act == ACT_KILL)
     raise (SIGKILL);

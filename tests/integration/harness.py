@@ -112,6 +112,15 @@ def handles_can_be_opened():
         os.close(folder)
 
 
+def stacks_of(pid):
+    """Where its threads are, if there is a debugger here to ask."""
+    if shutil.which("gdb") is None:
+        return ""
+    return "\n" + subprocess.run(["gdb", "-batch", "-p", str(pid), "-ex", "thread apply all backtrace"], check=False,
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                 encoding="utf-8", errors="replace").stdout
+
+
 def options(**given):
     """{'follow_cwd': True, ...} as a{sv}. A GLib.Variant is passed on as it is, to be wrong on purpose."""
     out = {}
@@ -558,7 +567,7 @@ class Service:
             return
         if process.poll() is None:
             process.terminate()
-        until(lambda: process.poll() is not None, "the daemon's end after SIGTERM")
+        until(lambda: process.poll() is not None, lambda: "the daemon's end after SIGTERM" + stacks_of(process.pid))
         if process.returncode != 0:
             raise AssertionError(f"the daemon ended with status {process.returncode}")
 

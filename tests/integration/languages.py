@@ -209,14 +209,15 @@ class Programs(Case):
 
     def of_ours(self, text):
         """Of an array: the text of those objects, to the letter, that are of this test's folder. The machine's other
-        processes come and go, also those of the one object that lists every service."""
+        processes come and go, also those of the one object that lists every service, and of each line that says to
+        which of them to send a signal."""
         decoder, found, at = json.JSONDecoder(), "", text.index("[") + 1
         while match := re.compile(r"[\s,]*(?=\{)").match(text, at):
             one, end = decoder.raw_decode(text, match.end())
             if self.service.root in text[match.end():end] and one["kind"] != "several-instances":
                 found += text[match.end():end] + "\n"
             at = end
-        return found
+        return re.sub(r"kill -HUP [\d ]+", "kill -HUP PIDS", found)
 
     def test_list(self):
         self.assertEqual(json.loads(self.same_everywhere("list", "--json")), self.me.list())
