@@ -12,6 +12,7 @@ struct _AglLockEntry
   gboolean shared, subtree, follow_cwd;
   guint64 acquired_at, expires_at;
   char *repository, *trouble;
+  gboolean grouped;
 };
 
 G_DEFINE_FINAL_TYPE (AglLockEntry, agl_lock_entry, G_TYPE_OBJECT)
@@ -55,6 +56,7 @@ enum
 {
   PROP_REPOSITORY = N_FACTS + 1,
   PROP_TROUBLE,
+  PROP_GROUPED,
   N_PROPERTIES
 };
 static GParamSpec *properties[N_PROPERTIES];
@@ -200,6 +202,24 @@ agl_lock_entry_set_trouble (AglLockEntry *self, const char *trouble)
     g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_TROUBLE]);
 }
 
+void
+agl_lock_entry_set_grouped (AglLockEntry *self, gboolean grouped)
+{
+  g_return_if_fail (AGL_IS_LOCK_ENTRY (self));
+
+  if (self->grouped == grouped)
+    return;
+  self->grouped = grouped;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_GROUPED]);
+}
+
+gboolean
+agl_lock_entry_is_grouped (AglLockEntry *self)
+{
+  g_return_val_if_fail (AGL_IS_LOCK_ENTRY (self), FALSE);
+  return self->grouped;
+}
+
 /* --- reading --- */
 
 #define GETTER(type, name)                                    \
@@ -274,6 +294,11 @@ agl_lock_entry_get_property (GObject *object, guint id, GValue *value, GParamSpe
       g_value_set_string (value, id == PROP_TROUBLE ? self->trouble : self->repository);
       return;
     }
+  if (id == PROP_GROUPED)
+    {
+      g_value_set_boolean (value, self->grouped);
+      return;
+    }
   if (id < 1 || id > N_FACTS)
     {
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -341,6 +366,7 @@ agl_lock_entry_class_init (AglLockEntryClass *klass)
     properties[i + 1] = make_property (facts_known[i].key, facts_known[i].type);
   properties[PROP_REPOSITORY] = make_property ("repository", FACT_TEXT);
   properties[PROP_TROUBLE] = make_property ("trouble", FACT_TEXT);
+  properties[PROP_GROUPED] = make_property ("grouped", FACT_FLAG);
   g_object_class_install_properties (object_class, N_PROPERTIES, properties);
 }
 

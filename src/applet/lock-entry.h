@@ -7,8 +7,8 @@
  *
  * Properties, all read-only: "id" t, "directory" s, "kind" s, "pid" u, "uid" u, "command" s, "agent" s,
  * "session" s, "reason" s, "shared" b, "subtree" b, "follow-cwd" b, "cwd" s, "acquired-at" t, "expires-at" t,
- * "waiters" u: as org.agentctl.Locks(5) has them; a text that was not given is "". Two are not the service's:
- * "repository" and "trouble". */
+ * "waiters" u: as org.agentctl.Locks(5) has them; a text that was not given is "". Three are not the
+ * service's: "repository", "trouble" and "grouped". */
 #define AGL_TYPE_LOCK_ENTRY (agl_lock_entry_get_type ())
 G_DECLARE_FINAL_TYPE (AglLockEntry, agl_lock_entry, AGL, LOCK_ENTRY, GObject)
 
@@ -57,6 +57,10 @@ gboolean agl_lock_entry_is_unknown (AglLockEntry *self); /* where its holder is 
 /* The repository that the directory belongs to, see repository.h; NULL: none, or not looked up yet. */
 const char *agl_lock_entry_get_repository (AglLockEntry *self);
 void agl_lock_entry_set_repository (AglLockEntry *self, const char *repository);
+
+/* Whether it stands below the heading of its repository, see lock-groups.h. */
+gboolean agl_lock_entry_is_grouped (AglLockEntry *self);
+void agl_lock_entry_set_grouped (AglLockEntry *self, gboolean grouped);
 
 /* What went wrong with the last thing that was asked of this lock, for people; NULL: nothing. */
 const char *agl_lock_entry_get_trouble (AglLockEntry *self);

@@ -127,18 +127,24 @@ arrange (AglLockGroups *self)
       g_autoptr (AglLockEntry) entry = g_list_model_get_item (self->locks, i);
       const char *repository = agl_lock_entry_get_repository (entry);
       const GPtrArray *group = repository == NULL ? NULL : g_hash_table_lookup (members, repository);
+      gboolean has_heading;
 
       if (group == NULL)
         {
+          agl_lock_entry_set_grouped (entry, FALSE);
           g_ptr_array_add (items, g_steal_pointer (&entry));
           continue;
         }
       if (group->pdata[0] != entry) /* it stands with the oldest already */
         continue;
-      if (is_in_several_directories (group))
+      has_heading = is_in_several_directories (group);
+      if (has_heading)
         g_ptr_array_add (items, take_heading (self, headings, repository));
       for (guint j = 0; j < group->len; j++)
-        g_ptr_array_add (items, g_object_ref (group->pdata[j]));
+        {
+          agl_lock_entry_set_grouped (group->pdata[j], has_heading);
+          g_ptr_array_add (items, g_object_ref (group->pdata[j]));
+        }
     }
   g_hash_table_unref (self->headings);
   self->headings = g_steal_pointer (&headings);

@@ -59,6 +59,18 @@ say (GtkLabel *label, char *text)
   g_free (text);
 }
 
+/* What belongs to the heading above it stands a little in. */
+#define GROUP_INDENT_PX 18
+
+static void
+indent (AglLockRow *self, gboolean is_in)
+{
+  GtkWidget *line = gtk_widget_get_parent (GTK_WIDGET (self));
+
+  if (line != NULL)
+    gtk_widget_set_margin_start (line, is_in ? GROUP_INDENT_PX : 0);
+}
+
 /* Of the line as a whole, which is what a screen reader stops at. */
 static void
 name_line (AglLockRow *self, const char *text)
@@ -108,6 +120,7 @@ show_lock (AglLockRow *self, AglLockEntry *lock)
   say_or_hide (self->waiters, GTK_WIDGET (self->waiters), agl_words_waiters (lock));
   say_or_hide (self->warning, GTK_WIDGET (self->warning), agl_words_warning (lock));
   say_or_hide (self->trouble, self->trouble_box, g_strdup (agl_lock_entry_get_trouble (lock)));
+  indent (self, agl_lock_entry_is_grouped (lock));
   agl_lock_row_tell_age (self, now_usec);
   name_line (self, spoken);
   /* Translators: %s is a directory */
@@ -127,6 +140,7 @@ show_group (AglLockRow *self, AglLockGroup *group)
 
   gtk_label_set_text (self->heading_name, shown);
   gtk_label_set_text (self->heading_place, place);
+  indent (self, FALSE);
   name_line (self, spoken);
 }
 

@@ -319,7 +319,8 @@ assert_groups (AglLockGroups *groups, const char *expected)
       if (AGL_IS_LOCK_GROUP (item))
         g_string_append (text, agl_lock_group_get_repository (AGL_LOCK_GROUP (item)));
       else
-        g_string_append_printf (text, "%u", (guint)agl_lock_entry_get_id (AGL_LOCK_ENTRY (item)));
+        g_string_append_printf (text, "%s%u", agl_lock_entry_is_grouped (AGL_LOCK_ENTRY (item)) ? "." : "",
+                                (guint)agl_lock_entry_get_id (AGL_LOCK_ENTRY (item)));
     }
   g_assert_cmpstr (text->str, ==, expected);
   g_string_free (text, TRUE);
@@ -340,17 +341,17 @@ test_groups (void)
   g_autoptr (AglLockEntry) fifth = g_list_model_get_item (G_LIST_MODEL (locks), 4);
 
   g_signal_connect (groups, "items-changed", G_CALLBACK (on_groups_changed), changes);
-  /* Two locks in one directory of a repository need no heading. */
-  assert_groups (groups, "1 /r 2 4 3 6 5");
+  /* Two locks in one directory of a repository need no heading. Those below one have a dot here. */
+  assert_groups (groups, "1 /r .2 .4 3 6 5");
   g_list_store_remove (locks, 0);
-  assert_groups (groups, "/r 2 4 3 6 5");
+  assert_groups (groups, "/r .2 .4 3 6 5");
   agl_lock_entry_set_repository (fifth, "/s");
   agl_lock_groups_regroup (groups);
   while (g_main_context_iteration (NULL, FALSE))
     ;
-  assert_groups (groups, "/r 2 4 /s 3 5 6");
+  assert_groups (groups, "/r .2 .4 /s .3 .5 .6");
   g_list_store_remove (locks, 0);
-  assert_groups (groups, "/s 3 5 6 4");
+  assert_groups (groups, "/s .3 .5 .6 4");
   g_assert_cmpstr (changes->str, ==, "0-1+0 5-1+0 3-0+1 5-0+1 3-4+0 0-2+0 0-0+4 ");
   g_string_free (changes, TRUE);
 }
