@@ -408,7 +408,9 @@ class NoReader(machine.Case):
                 pending.result()
             return "cut off" in self.service.log()
         until(cut_off, "bob to be cut off", limit=4 * harness.LIMIT)
-        self.assertLess(memory_of(self.service.process), before + 200_000)
+        if "ASAN_OPTIONS" not in self.service.environment:
+            # A sanitizer keeps what was freed.
+            self.assertLess(memory_of(self.service.process), before + 200_000)
         self.assertIn(f"User {machine.uid_of('bob')}", self.service.log())
         alice.acquire(place)
 
