@@ -19,8 +19,10 @@ struct _AglBusDoor
   AglService *service;
   char *address;
   gboolean replace;
-  gboolean is_taking;            /* the name, from an instance that is dead */
-  AglBusDoorSettledFunc settled; /* NULL once called */
+  gboolean is_taking; /* the name, from an instance that is dead */
+  gboolean is_settled;
+  gboolean is_missed; /* that it cannot be reached has been said */
+  const AglBusDoorHooks *hooks;
   gpointer user_data;
   GCancellable *cancellable;
   GDBusConnection *connection; /* NULL while there is none */
@@ -35,11 +37,11 @@ static void connect_to_bus (AglBusDoor *self);
 static void
 settle (AglBusDoor *self)
 {
-  AglBusDoorSettledFunc settled = g_steal_pointer (&self->settled);
-
   g_clear_handle_id (&self->patience, g_source_remove);
-  if (settled != NULL)
-    settled (self->user_data);
+  if (self->is_settled)
+    return;
+  self->is_settled = TRUE;
+  self->hooks->settled (self, self->user_data);
 }
 
 static gboolean
@@ -180,12 +182,22 @@ on_name_lost (GDBusConnection *connection, const char *name, gpointer user_data)
     ask_for_owner (self);
 }
 
+/* Said once: a bus that ended with its session never comes back. */
 static void
 note_unreachable (AglBusDoor *self, const GError *error)
 {
-  g_message ("The message bus at %s cannot be reached, trying again: %s", self->address, error->message);
+  gboolean is_away = self->retry_msec == LAST_RETRY_MSEC;
+
+  if (self->is_missed)
+    g_debug ("The message bus at %s still cannot be reached: %s", self->address, error->message);
+  else
+    g_message ("The message bus at %s cannot be reached, trying again now and then: %s", self->address,
+               error->message);
+  self->is_missed = TRUE;
   settle (self);
   retry_later (self);
+  if (is_away)
+    self->hooks->away (self, self->user_data);
 }
 
 static void
@@ -211,6 +223,7 @@ on_connected (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   self->connection = g_steal_pointer (&connection);
+  self->is_missed = FALSE;
   agl_message_news_attach (self->connection);
   g_dbus_connection_set_exit_on_close (self->connection, FALSE);
   g_signal_connect (self->connection, "closed", G_CALLBACK (on_closed), self);
@@ -252,8 +265,8 @@ connect_to_bus (AglBusDoor *self)
 }
 
 /* Not g_dbus_address_get_for_bus_sync() for the session: it would start a bus where there is none. */
-static char *
-find_address (AglScope scope)
+char *
+agl_bus_door_find_address (AglScope scope)
 {
   g_autofree char *socket = NULL, *escaped = NULL;
   const char *address = g_getenv ("DBUS_SESSION_BUS_ADDRESS");
@@ -270,18 +283,18 @@ find_address (AglScope scope)
 }
 
 AglBusDoor *
-agl_bus_door_new (AglService *service, gboolean replace, AglBusDoorSettledFunc settled, gpointer user_data)
+agl_bus_door_new (AglService *service,
+                  const char *address,
+                  gboolean replace,
+                  const AglBusDoorHooks *hooks,
+                  gpointer user_data)
 {
-  g_autofree char *address = find_address (service->scope);
-  AglBusDoor *self;
+  AglBusDoor *self = g_new0 (AglBusDoor, 1);
 
-  if (address == NULL)
-    return NULL;
-  self = g_new0 (AglBusDoor, 1);
   self->service = service;
-  self->address = g_steal_pointer (&address);
+  self->address = g_strdup (address);
   self->replace = replace;
-  self->settled = settled;
+  self->hooks = hooks;
   self->user_data = user_data;
   self->cancellable = g_cancellable_new ();
   self->retry_msec = FIRST_RETRY_MSEC;
@@ -290,10 +303,32 @@ agl_bus_door_new (AglService *service, gboolean replace, AglBusDoorSettledFunc s
   return self;
 }
 
+const char *
+agl_bus_door_get_address (const AglBusDoor *self)
+{
+  return self->address;
+}
+
+gboolean
+agl_bus_door_is_connected (const AglBusDoor *self)
+{
+  return self->connection != NULL;
+}
+
+void
+agl_bus_door_hurry (AglBusDoor *self)
+{
+  self->retry_msec = FIRST_RETRY_MSEC;
+  if (self->retry == 0)
+    return;
+  g_clear_handle_id (&self->retry, g_source_remove);
+  connect_to_bus (self);
+}
+
 void
 agl_bus_door_free (AglBusDoor *self)
 {
-  self->settled = NULL;
+  self->is_settled = TRUE;
   g_cancellable_cancel (self->cancellable);
   g_clear_handle_id (&self->retry, g_source_remove);
   g_clear_handle_id (&self->patience, g_source_remove);

@@ -6,12 +6,28 @@
  * back with it. What is held does not depend on it. */
 typedef struct _AglBusDoor AglBusDoor;
 
-/* Called once: the name is ours for the first time, or it is clear that it will not be for now. */
-typedef void (*AglBusDoorSettledFunc) (gpointer user_data);
+typedef struct
+{
+  /* Once: the name is ours for the first time, or it is clear that it will not be for now. */
+  void (*settled) (AglBusDoor *self, gpointer user_data);
+  /* The bus has been away for a while, and an attempt to reach it has failed again. May free @self. */
+  void (*away) (AglBusDoor *self, gpointer user_data);
+} AglBusDoorHooks;
 
-/* @replace: take the name from an instance that has it. NULL where there is no bus to connect to: no address
- * is set and no socket stands in its usual place. Never starts a bus. */
-AglBusDoor *
-agl_bus_door_new (AglService *service, gboolean replace, AglBusDoorSettledFunc settled, gpointer user_data);
+/* The address of the scope's bus, or NULL where there is none to connect to: no address is set and no socket
+ * stands in its usual place. Never starts a bus. Caller frees. */
+char *agl_bus_door_find_address (AglScope scope);
+
+/* @replace: take the name from an instance that has it. */
+AglBusDoor *agl_bus_door_new (AglService *service,
+                              const char *address,
+                              gboolean replace,
+                              const AglBusDoorHooks *hooks,
+                              gpointer user_data);
 void agl_bus_door_free (AglBusDoor *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglBusDoor, agl_bus_door_free)
+
+const char *agl_bus_door_get_address (const AglBusDoor *self);
+gboolean agl_bus_door_is_connected (const AglBusDoor *self);
+/* Where it is not connected: tries now. */
+void agl_bus_door_hurry (AglBusDoor *self);

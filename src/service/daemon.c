@@ -10,6 +10,7 @@
 #include "service/broadcast.h"
 #include "service/bus-door.h"
 #include "service/instance.h"
+#include "service/invitation.h"
 #include "service/locks-object.h"
 #include "service/message-news.h"
 #include "service/mini-bus.h"
@@ -35,13 +36,15 @@ struct _AglDaemon
   char *runtime_dir, *state_dir, *config;
   int instance; /* that there is one of us; -1: not yet */
   int claims;   /* that nobody else keeps the same claims; -1: not yet, or not to be known */
+  gboolean no_bus, replace;
+  gboolean started_by_bus;
   guint idle_exit_sec;
   guint idle_timer;
   gint64 idle_since_usec;
   guint64 last_activity;
   guint n_connections; /* on direct sockets */
   GPtrArray *sockets;  /* AglSocketDoor */
-  AglBusDoor *bus;
+  GPtrArray *buses;    /* AglBusDoor: the one that was there at the start, and those invited to since */
 };
 
 static gboolean
@@ -157,6 +160,74 @@ load_catalog (AglDaemon *self)
   agl_keeper_set_catalog (self->service.keeper, catalog);
 }
 
+static gboolean
+is_on_a_bus (const AglDaemon *self)
+{
+  for (guint i = 0; i < self->buses->len; i++)
+    if (agl_bus_door_is_connected (self->buses->pdata[i]))
+      return TRUE;
+  return FALSE;
+}
+
+static void
+on_bus_settled (AglBusDoor *bus, gpointer user_data)
+{
+  AglDaemon *self = user_data;
+
+  agl_broadcast_let_go (&self->service);
+}
+
+/* A session's bus ends with the session and does not come back, while the service goes on for as long as it
+ * is of use to anybody: on the bus of another session, or for what it holds. */
+static void
+on_bus_away (AglBusDoor *bus, gpointer user_data)
+{
+  AglDaemon *self = user_data;
+  guint64 activity = self->service.activity;
+
+  if (is_on_a_bus (self))
+    {
+      g_message ("The message bus at %s is given up", agl_bus_door_get_address (bus));
+      g_ptr_array_remove_fast (self->buses, bus);
+      return;
+    }
+  if (self->started_by_bus && is_idle (self) && activity == self->last_activity)
+    {
+      g_message ("The message bus that the service was started by is gone, and nothing is held: it stops");
+      g_main_loop_quit (self->loop);
+    }
+  self->last_activity = activity;
+}
+
+static void
+join_bus (AglDaemon *self, const char *address)
+{
+  static const AglBusDoorHooks hooks = { on_bus_settled, on_bus_away };
+
+  for (guint i = 0; i < self->buses->len; i++)
+    if (g_str_equal (agl_bus_door_get_address (self->buses->pdata[i]), address))
+      {
+        agl_bus_door_hurry (self->buses->pdata[i]);
+        return;
+      }
+  g_ptr_array_add (self->buses, agl_bus_door_new (&self->service, address, self->replace, &hooks, self));
+}
+
+void
+agl_daemon_accept_invitations (AglDaemon *self)
+{
+  g_auto (GStrv) addresses = NULL;
+
+  if (self->no_bus || self->service.scope == AGL_SCOPE_SYSTEM)
+    return;
+  addresses = agl_invitation_take (self->runtime_dir);
+  for (char **address = addresses; *address != NULL; address++)
+    {
+      g_message ("Serving the message bus at %s too", *address);
+      join_bus (self, *address);
+    }
+}
+
 void
 agl_daemon_reload (AglDaemon *self)
 {
@@ -170,14 +241,6 @@ agl_daemon_reload (AglDaemon *self)
   load_catalog (self);
   g_message ("Reloaded");
   agl_notify ("READY=1");
-}
-
-static void
-on_bus_settled (gpointer user_data)
-{
-  AglDaemon *self = user_data;
-
-  agl_broadcast_let_go (&self->service);
 }
 
 /* Every holder takes a descriptor, and the soft limit is meant for programs that use select(2). */
@@ -241,15 +304,32 @@ claim_folders (AglDaemon *self, const AglDaemonOptions *options, GError **error)
   return TRUE;
 }
 
+gboolean
+agl_daemon_invite_other (const AglDaemonOptions *options, GError **error)
+{
+  g_autofree char *bus = agl_bus_door_find_address (options->scope);
+  g_autofree char *runtime_dir =
+      options->runtime_dir != NULL ? g_strdup (options->runtime_dir) : agl_paths_runtime_dir (options->scope);
+
+  if (bus == NULL)
+    {
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "There is no message bus");
+      return FALSE;
+    }
+  return agl_invitation_send (runtime_dir, bus, error);
+}
+
 AglDaemon *
 agl_daemon_new (const AglDaemonOptions *options, GMainLoop *loop, GError **error)
 {
   g_autoptr (AglDaemon) self = g_new0 (AglDaemon, 1);
+  g_autofree char *bus = options->no_bus ? NULL : agl_bus_door_find_address (options->scope);
   gboolean is_system = options->scope == AGL_SCOPE_SYSTEM;
 
   self->instance = self->claims = -1;
   self->loop = g_main_loop_ref (loop);
   self->sockets = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_socket_door_free);
+  self->buses = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_bus_door_free);
   self->config = g_strdup (options->config);
   self->runtime_dir =
       options->runtime_dir != NULL ? g_strdup (options->runtime_dir) : agl_paths_runtime_dir (options->scope);
@@ -257,6 +337,9 @@ agl_daemon_new (const AglDaemonOptions *options, GMainLoop *loop, GError **error
       options->state_dir != NULL ? g_strdup (options->state_dir) : agl_paths_state_dir (options->scope);
   self->service.scope = options->scope;
   self->service.impersonate = is_system;
+  self->no_bus = options->no_bus;
+  self->replace = options->replace;
+  self->started_by_bus = options->started_by_bus;
   self->idle_exit_sec = options->idle_exit_sec;
 
   raise_descriptor_limit ();
@@ -267,10 +350,11 @@ agl_daemon_new (const AglDaemonOptions *options, GMainLoop *loop, GError **error
   if (!claim_folders (self, options, error) || !start_service (self, error)
       || !open_sockets (self, options->listen, error))
     return NULL;
-  if (!options->no_bus)
-    self->bus = agl_bus_door_new (&self->service, options->replace, on_bus_settled, self);
-  if (self->bus != NULL)
-    agl_broadcast_hold (&self->service);
+  if (bus != NULL)
+    {
+      join_bus (self, bus);
+      agl_broadcast_hold (&self->service);
+    }
   /* Before anything new, which comes in the main loop. */
   agl_broadcast_remember (&self->service);
   agl_keeper_announce_restored (self->service.keeper);
@@ -299,7 +383,7 @@ agl_daemon_free (AglDaemon *self)
       agl_shutdown (service);
       agl_locks_object_flush (service);
     }
-  g_clear_pointer (&self->bus, agl_bus_door_free);
+  g_ptr_array_unref (self->buses);
   g_ptr_array_unref (self->sockets);
   if (service->object != NULL)
     agl_locks_object_free (service);

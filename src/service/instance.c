@@ -99,28 +99,37 @@ refuse (GError **error, const char *path, const char *option, pid_t owner)
   return -1;
 }
 
-/* The number may be another process's by the time it is opened: the lock is asked once more. */
+/* The number may be another process's by the time it is opened: the lock is asked once more. -1: @owner has
+ * the lock no longer. */
+static int
+open_owner (int fd, pid_t owner)
+{
+  int pidfd = (int)syscall (SYS_pidfd_open, owner, 0);
+
+  if (pidfd < 0 || get_owner (fd) == owner)
+    return pidfd;
+  close (pidfd);
+  return -1;
+}
+
 static gboolean
 stop_owner (int fd, pid_t owner, const char *path, GError **error)
 {
-  int pidfd = (int)syscall (SYS_pidfd_open, owner, 0);
+  int pidfd = open_owner (fd, owner);
   struct pollfd dead = { .fd = pidfd, .events = POLLIN };
   int ready = 1;
 
   if (pidfd < 0)
     return TRUE;
-  if (get_owner (fd) == owner)
+  if (syscall (SYS_pidfd_send_signal, pidfd, SIGTERM, NULL, 0) == 0)
+    ready = poll (&dead, 1, STOP_TIMEOUT_MSEC);
+  else if (errno != ESRCH)
     {
-      if (syscall (SYS_pidfd_send_signal, pidfd, SIGTERM, NULL, 0) == 0)
-        ready = poll (&dead, 1, STOP_TIMEOUT_MSEC);
-      else if (errno != ESRCH)
-        {
-          g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
-                       "Cannot stop the agentctl-locksd (pid %d) that serves \"%s\": %s", (int)owner, path,
-                       g_strerror (errno));
-          close (pidfd);
-          return FALSE;
-        }
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
+                   "Cannot stop the agentctl-locksd (pid %d) that serves \"%s\": %s", (int)owner, path,
+                   g_strerror (errno));
+      close (pidfd);
+      return FALSE;
     }
   close (pidfd);
   if (ready != 0)
@@ -229,4 +238,23 @@ agl_instance_claim (const char *path, mode_t mode, const char *option, gboolean 
   if (local != NULL)
     g_propagate_error (error, g_steal_pointer (&local));
   return locked;
+}
+
+gboolean
+agl_instance_signal (const char *path, int signal, GError **error)
+{
+  g_autofree char *file = g_build_filename (path, INSTANCE_FILE, NULL);
+  int fd = open (file, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  pid_t owner = fd >= 0 ? get_owner (fd) : 0;
+  int pidfd = owner > 0 ? open_owner (fd, owner) : -1;
+  gboolean is_sent = pidfd >= 0 && syscall (SYS_pidfd_send_signal, pidfd, signal, NULL, 0) == 0;
+
+  if (!is_sent)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "No agentctl-locksd to be seen serves \"%s\"",
+                 path);
+  if (pidfd >= 0)
+    close (pidfd);
+  if (fd >= 0)
+    close (fd);
+  return is_sent;
 }

@@ -41,6 +41,7 @@ static gboolean
 on_reload (gpointer user_data)
 {
   agl_daemon_reload (user_data);
+  agl_daemon_accept_invitations (user_data);
   return G_SOURCE_CONTINUE;
 }
 
@@ -62,6 +63,8 @@ check (CommandLine *line, int argc, GError **error)
   line->daemon.runtime_dir = line->runtime_dir;
   line->daemon.state_dir = line->state_dir;
   line->daemon.listen = line->listen;
+  /* dbus-daemon(1) sets it for what it starts. */
+  line->daemon.started_by_bus = g_getenv ("DBUS_STARTER_ADDRESS") != NULL;
   line->daemon.idle_exit_sec = (guint)MAX (line->idle_exit_sec, 0);
   return wrong == NULL;
 }
@@ -111,6 +114,23 @@ parse (CommandLine *line, int *argc, char ***argv, GError **error)
          && (line->version || check (line, *argc, error));
 }
 
+/* A bus knows nothing of the instance that serves its user already, and would take our end for a failure. */
+static gboolean
+leave_it_to_other (const AglDaemonOptions *options, const GError *reason)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!options->started_by_bus || options->no_bus || options->scope == AGL_SCOPE_SYSTEM
+      || !g_error_matches (reason, G_IO_ERROR, G_IO_ERROR_BUSY))
+    return FALSE;
+  if (agl_daemon_invite_other (options, &error))
+    return TRUE;
+  g_printerr (
+      "agentctl-locksd: The instance that runs was asked to serve this message bus too, in vain: %s\n",
+      error->message);
+  return FALSE;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -134,8 +154,12 @@ main (int argc, char **argv)
   /* A limit on file sizes, or a peer that went, is an error where it happens and no reason to die. */
   signal (SIGXFSZ, SIG_IGN);
   signal (SIGPIPE, SIG_IGN);
+  /* A second instance may send it before there is a handler (invitation.h). */
+  signal (SIGHUP, SIG_IGN);
   loop = g_main_loop_new (NULL, FALSE);
   daemon = agl_daemon_new (&line.daemon, loop, &error);
+  if (daemon == NULL && leave_it_to_other (&line.daemon, error))
+    return EXIT_SUCCESS;
   if (daemon == NULL)
     {
       g_printerr ("agentctl-locksd: %s\n", error->message);
@@ -144,6 +168,7 @@ main (int argc, char **argv)
   g_unix_signal_add (SIGTERM, on_stop, loop);
   g_unix_signal_add (SIGINT, on_stop, loop);
   g_unix_signal_add (SIGHUP, on_reload, daemon);
+  agl_daemon_accept_invitations (daemon);
   g_main_loop_run (loop);
   return EXIT_SUCCESS;
 }

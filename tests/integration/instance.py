@@ -2,6 +2,8 @@
 """The service as a process: its doors, its folders, one at a time, restarts."""
 import os
 import signal
+import socket
+import struct
 import subprocess
 
 import harness
@@ -205,6 +207,124 @@ class Doors(harness.Case):
         self.service.wait_ready()
         self.assertEqual(os.stat(runtime).st_mode & 0o777, 0o700)
         self.assertTrue(os.path.isdir(f"{self.service.root}/home/state/agentctl-locks"))
+
+
+class OtherSessions(harness.Case):
+    """Each dbus-run-session(1) has a bus of its own; the service of the user is one."""
+
+    autostart = False
+
+    def setUp(self):
+        super().setUp()
+        self.offer_activation(self.service)
+
+    def offer_activation(self, place, *more):
+        """The buses in @place start the service on the folders of self.service."""
+        log = f"{self.service.root}/log"
+        with open(f"{place.root}/services/{harness.NAME}.service", "w", encoding="utf-8") as file:
+            command = " ".join(self.service.command(*more))
+            file.write(f"[D-BUS Service]\nName={harness.NAME}\nExec=/bin/sh -c 'exec {command} 2>>{log}'\n")
+
+    def another_session(self, *more):
+        other = harness.Service(bus=False)
+        self.addCleanup(other.cleanup)
+        self.offer_activation(other, *more)
+        other.start_bus()
+        return other
+
+    def call(self, session):
+        client = harness.Client(session.address("bus"), "bus")
+        self.clients.append(client)
+        return client
+
+    def serving(self):
+        with socket.socket(socket.AF_UNIX) as end:
+            end.connect(self.service.socket)
+            return struct.unpack("iII", end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+
+    def test_two_sessions_are_served_by_one(self):
+        self.service.start()
+        here, other = self.client("bus"), self.another_session()
+        lock = here.acquire(self.directory(), manual=True)
+        there = self.call(other)
+        self.assertEqual([each["id"] for each in there.list()], [lock])
+        self.assertEqual(there.release(id=lock), 1)
+        here.wait_released(lock, "released")
+        there.wait_released(lock, "released")
+        place = self.directory("theirs")
+        agent = self.agent(place, door="direct")
+        second = agent.acquire(place)
+        agent.kill()
+        for client in (here, there):
+            client.wait_released(second, "exited")
+        self.assertIsNone(self.service.process.poll())
+        self.assertEqual([name for name in os.listdir(self.service.runtime) if name.startswith("invitation")], [])
+
+    def test_the_next_session_after_the_first_has_ended(self):
+        first = self.another_session()
+        self.call(first).get("Version")
+        owner = self.serving()
+        place = self.directory()
+        agent = self.agent(place, door="direct")
+        lock = agent.acquire(place)
+        first.stop_bus()
+        until(lambda: "went away" in self.service.log(), "that the service sees the end of its bus")
+        there = self.call(self.another_session())
+        self.assertEqual([each["id"] for each in there.list()], [lock])
+        self.assertEqual(self.serving(), owner)
+        agent.kill()
+        there.wait_released(lock, "exited")
+
+    def test_the_first_was_started_where_there_was_no_bus(self):
+        self.service.stop_bus()
+        del self.service.environment["DBUS_SESSION_BUS_ADDRESS"]
+        self.service.start()
+        lock = self.client("direct").acquire(self.directory(), manual=True)
+        self.assertEqual([each["id"] for each in self.call(self.another_session()).list()], [lock])
+
+    def test_who_keeps_off_the_bus_is_not_brought_there(self):
+        self.service.arguments.append("--no-bus")
+        self.service.start()
+        self.service.arguments.clear()
+        self.refused_by_bus(self.another_session())
+        self.assertIn("in vain", self.service.log())
+        self.assertIn(f"(pid {self.service.process.pid})", self.service.log())
+        self.assertIsNone(self.service.process.poll())
+
+    def refused_by_bus(self, session):
+        with self.assertRaises(harness.Refused) as caught:
+            self.call(session)
+        self.assertIn("Spawn", caught.exception.name)
+
+    def test_only_a_bus_brings_another_one(self):
+        """Who starts a second one by hand is refused, whatever bus he has."""
+        self.service.start()
+        other = self.another_session()
+        environment = {**self.service.environment, "DBUS_SESSION_BUS_ADDRESS": other.address("bus")}
+        second = self.service.launch(environment=environment)
+        until(lambda: second.poll() is not None, "its end")
+        self.assertEqual(second.returncode, 1)
+        self.assertIn(f"(pid {self.service.process.pid})", self.service.log())
+        self.assertFalse(other.owns_name())
+
+    def test_an_invitation_that_makes_no_sense(self):
+        self.service.start()
+        for number, text in enumerate(("", "nonsense", "unix:", "unix:path=/nonexistent/bus")):
+            with open(f"{self.service.runtime}/invitation.{number}", "w", encoding="utf-8") as file:
+                file.write(text)
+        self.service.process.send_signal(signal.SIGHUP)
+        until(lambda: "/nonexistent/bus cannot be reached" in self.service.log(), "its attempt")
+        self.client("bus").get("Version")
+        self.assertEqual([name for name in os.listdir(self.service.runtime) if name.startswith("invitation")], [])
+
+    def test_it_ends_with_its_bus_when_nothing_is_held(self):
+        environment = {**self.service.environment, "DBUS_STARTER_ADDRESS": self.service.address("bus")}
+        process = self.service.launch(environment=environment)
+        until(self.service.owns_name, "the name")
+        self.service.stop_bus()
+        until(lambda: process.poll() is not None, "its end")
+        self.assertEqual(process.returncode, 0)
+        self.assertIn("nothing is held", self.service.log())
 
 
 class CommandLine(harness.Case):
