@@ -8,6 +8,8 @@
 #include "common/text.h"
 
 #define NEXT_STEPS "wait with conflict=wait, work beside it with conflict=join, or see agentctl-locks list"
+/* Whose wait ran out has heard of waiting. */
+#define LATER_STEPS "wait longer, work beside it with conflict=join, or see agentctl-locks list"
 
 /* The name of @uid as far as this machine's own file tells, else "UID 1000". getpwuid(3) may ask a directory
  * server and wait for it, which the main loop must not. */
@@ -179,7 +181,8 @@ agl_set_held_error (GError **error, const AglRequest *request, const AglBlockers
   if (n_blockers > 1)
     g_string_append_printf (text, ", and %u more %s in the way", n_blockers - 1,
                             n_blockers == 2 ? "is" : "are");
-  g_set_error (error, AGL_ERROR, AGL_ERROR_HELD, "%s; " NEXT_STEPS, text->str);
+  g_set_error (error, AGL_ERROR, AGL_ERROR_HELD, "%s; %s", text->str,
+               request->conflict == AGL_CONFLICT_WAIT ? LATER_STEPS : NEXT_STEPS);
 }
 
 void

@@ -323,7 +323,7 @@ AglDaemon *
 agl_daemon_new (const AglDaemonOptions *options, GMainLoop *loop, GError **error)
 {
   g_autoptr (AglDaemon) self = g_new0 (AglDaemon, 1);
-  g_autofree char *bus = options->no_bus ? NULL : agl_bus_door_find_address (options->scope);
+  g_autofree char *bus = NULL;
   gboolean is_system = options->scope == AGL_SCOPE_SYSTEM;
 
   self->instance = self->claims = -1;
@@ -350,6 +350,7 @@ agl_daemon_new (const AglDaemonOptions *options, GMainLoop *loop, GError **error
   if (!claim_folders (self, options, error) || !start_service (self, error)
       || !open_sockets (self, options->listen, error))
     return NULL;
+  bus = options->no_bus ? NULL : agl_bus_door_find_address (options->scope);
   if (bus != NULL)
     {
       join_bus (self, bus);

@@ -523,6 +523,7 @@ test_ends_of_a_wait (StoreFixture *stored, gconstpointer unused)
   wait_for (request, &runs_out);
   wait_until_told ("refused; refused; refused; refused; ");
   g_assert_error (runs_out.error, AGL_ERROR, AGL_ERROR_TIMED_OUT);
+  g_assert_nonnull (strstr (runs_out.error->message, "; wait longer, "));
   g_assert_cmpuint (agl_lock_table_count_waiters (agl_keeper_get_table (world->keeper)), ==, 0);
   tear_down ();
 }
