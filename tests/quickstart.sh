@@ -214,7 +214,7 @@ wait "$first" 2>/dev/null
 await "the signals" says "$work/signals.log" "LockAcquired"
 await "the third agent" says "$work/third.log" "at work"
 echo
-sed -n 's/^.*\(Lock[AR][a-z]* (.*\)$/   \1/p' "$work/signals.log" | cut -c 1-100
+sed -n 's/^.*\(Lock[AR][a-z]* (.*\)$/   \1/p' "$work/signals.log" | sed 's,^\(.\{98\}\).*,\1…,'
 said=$(grep LockReleased "$work/signals.log")
 expect "'exited'" "uint32 $first"
 said=$(sed -n 's/^.*\(LockReleased\|LockAcquired\).*/\1/p' "$work/signals.log" | tr '\n' ' ')

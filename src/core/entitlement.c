@@ -129,11 +129,13 @@ agl_entitlement_judge (
     }
   if (!lock->manual && !force)
     {
+      g_autofree char *command = agl_lock_dup_command (lock);
+
       g_set_error (error, AGL_ERROR, AGL_ERROR_HOLDER_ALIVE,
                    "Lock %" G_GUINT64_FORMAT
                    " on \"%s\" is held by %s (pid %d), which is alive and is not you; "
-                   "end that process, or release with force",
-                   lock->id, path, lock->command, (int)lock->token.pid);
+                   "end that process, or do it with force",
+                   lock->id, path, command, (int)lock->token.pid);
       return FALSE;
     }
   *reason = AGL_RELEASE_FORCED;

@@ -83,11 +83,9 @@ append_holder (GString *text, const AglLock *lock)
     }
   else
     {
-      /* The name of now: it may have become another program since. */
-      g_autofree char *command = lock->holder != NULL ? agl_process_dup_command (lock->holder) : NULL;
-      gboolean is_known = command != NULL && *command != '\0';
+      g_autofree char *command = agl_lock_dup_command (lock);
 
-      append_process (text, is_known ? command : lock->command, lock->token.pid, lock->uid);
+      append_process (text, command, lock->token.pid, lock->uid);
     }
 }
 

@@ -95,6 +95,14 @@ agl_lock_unref (AglLock *self)
   g_free (self);
 }
 
+char *
+agl_lock_dup_command (const AglLock *self)
+{
+  g_autofree char *command = self->holder != NULL ? agl_process_dup_command (self->holder) : NULL;
+
+  return command != NULL && *command != '\0' ? g_steal_pointer (&command) : g_strdup (self->command);
+}
+
 void
 agl_lock_assign (AglLock *self, const AglLock *other)
 {

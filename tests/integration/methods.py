@@ -458,5 +458,22 @@ class Changes(harness.Case):
                                              {"directory", "directory-bytes"}])
 
 
+class RareRounds(harness.Case):
+    """Nothing is known but what is looked at for the call itself."""
+
+    config = {"CwdCheckSec": 3600}
+
+    def test_an_error_names_the_program_of_now(self):
+        place = self.directory()
+        agent, lock = self.holder(place)
+        agent.order("exec", "sleep 1000")
+        with open(f"/proc/{agent.pid}/comm", encoding="utf-8") as comm:
+            until(lambda: comm.seek(0) == 0 and comm.read() == "sleep\n", "the program")
+        other = self.agent(place)
+        for error in (self.refused("Held", other.acquire, place), self.refused("HolderAlive", other.release, id=lock),
+                      self.refused("HolderAlive", other.call, "Transfer", lock, options(pid=other.pid))):
+            self.assertIn(f"held by sleep (pid {agent.pid}", error.message)
+
+
 if __name__ == "__main__":
     harness.main()
