@@ -17,6 +17,8 @@
 #include "applet/application.h"
 #include "common/error.h"
 
+#include "../lib/find-widget.h"
+
 #define FRAME_USEC (G_USEC_PER_SEC / 60)
 #define SCROLL_PX  12
 
@@ -143,22 +145,6 @@ on_changes (gpointer user_data)
 }
 
 /* --- frames --- */
-
-static GtkWidget *
-find_widget (GtkWidget *root, GType type)
-{
-  if (G_TYPE_CHECK_INSTANCE_TYPE (root, type))
-    return root;
-  for (GtkWidget *child = gtk_widget_get_first_child (root); child != NULL;
-       child = gtk_widget_get_next_sibling (child))
-    {
-      GtkWidget *found = find_widget (child, type);
-
-      if (found != NULL)
-        return found;
-    }
-  return NULL;
-}
 
 static gint64
 cpu_time (void)

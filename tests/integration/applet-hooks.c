@@ -29,6 +29,8 @@
 #include "common/error.h"
 #include "config.h"
 
+#include "../lib/find-widget.h"
+
 /* What a test waits for appears whole. */
 static void
 write_file (const char *path, GString *text)
@@ -55,22 +57,6 @@ top_window (GtkApplication *application)
         top = window;
     }
   return top;
-}
-
-static GtkWidget *
-find_widget (GtkWidget *root, GType type)
-{
-  if (G_TYPE_CHECK_INSTANCE_TYPE (root, type))
-    return root;
-  for (GtkWidget *child = gtk_widget_get_first_child (root); child != NULL;
-       child = gtk_widget_get_next_sibling (child))
-    {
-      GtkWidget *found = find_widget (child, type);
-
-      if (found != NULL)
-        return found;
-    }
-  return NULL;
 }
 
 typedef gboolean (*Visit) (GtkWidget *widget, gpointer user_data);

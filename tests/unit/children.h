@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/process.h"
+
 /* Children: each tells through the pipe when it is set up, and ends with the test at the latest. */
 
 typedef void (*ChildFunc) (int tell_fd);
@@ -105,4 +107,15 @@ run_child (ChildFunc child)
     }
   g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
   g_assert_cmpint (status, ==, 0);
+}
+
+static inline AglProcess *
+open_ok (pid_t pid)
+{
+  g_autoptr (GError) error = NULL;
+  AglProcess *process = agl_process_open (pid, &error);
+
+  g_assert_no_error (error);
+  g_assert_nonnull (process);
+  return process;
 }

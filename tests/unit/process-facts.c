@@ -6,17 +6,6 @@
 #include "children.h"
 #include "common/error.h"
 
-static AglProcess *
-open_ok (pid_t pid)
-{
-  g_autoptr (GError) error = NULL;
-  AglProcess *process = agl_process_open (pid, &error);
-
-  g_assert_no_error (error);
-  g_assert_nonnull (process);
-  return process;
-}
-
 static void
 test_status (void)
 {

@@ -4,11 +4,11 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "await.h"
 #include "children.h"
 #include "common/error.h"
 
-#define N_STORM      1000
-#define PATIENCE_SEC 60
+#define N_STORM 1000
 
 typedef struct
 {
@@ -16,7 +16,6 @@ typedef struct
   AglProcessWatch *watch;
   GHashTable *died; /* AglProcess → how often */
   guint n_deaths;
-  gboolean gave_up;
 
   AglProcess *remove_at_death;
   AglProcess *add_at_death;
@@ -61,34 +60,6 @@ tear_down (Fixture *f, gconstpointer unused)
   g_main_context_unref (f->context);
 }
 
-static gboolean
-on_given_up (gpointer user_data)
-{
-  ((Fixture *)user_data)->gave_up = TRUE;
-  return G_SOURCE_REMOVE;
-}
-
-static void
-run_until_deaths (Fixture *f, guint n_deaths)
-{
-  g_autoptr (GSource) limit = g_timeout_source_new_seconds (PATIENCE_SEC);
-
-  g_source_set_callback (limit, on_given_up, f, NULL);
-  g_source_attach (limit, f->context);
-  while (f->n_deaths < n_deaths && !f->gave_up)
-    g_main_context_iteration (f->context, TRUE);
-  g_source_destroy (limit);
-  g_assert_cmpuint (f->n_deaths, ==, n_deaths);
-}
-
-/* Whatever is to be told now has been told when this returns. */
-static void
-run_what_is_ready (Fixture *f)
-{
-  while (g_main_context_iteration (f->context, FALSE))
-    ;
-}
-
 static guint
 deaths_of (Fixture *f, AglProcess *process)
 {
@@ -123,16 +94,16 @@ test_death_is_told_once (Fixture *f, gconstpointer unused)
   g_autoptr (AglProcess) other = watch_process (f);
 
   g_assert_cmpuint (agl_process_watch_count (f->watch), ==, 2);
-  run_what_is_ready (f);
+  run_what_is_ready (f->context);
   g_assert_cmpuint (f->n_deaths, ==, 0);
 
   kill_unreaped (agl_process_get_pid (process)); /* a zombie is dead */
-  run_until_deaths (f, 1);
+  await_count (f->context, &f->n_deaths, 1);
   g_assert_cmpuint (deaths_of (f, process), ==, 1);
   g_assert_cmpuint (agl_process_watch_count (f->watch), ==, 1);
 
   reap (agl_process_get_pid (process));
-  run_what_is_ready (f);
+  run_what_is_ready (f->context);
   g_assert_cmpuint (f->n_deaths, ==, 1);
   agl_process_watch_remove (f->watch, process); /* too late, and harmless */
   g_assert_cmpuint (agl_process_watch_count (f->watch), ==, 1);
@@ -148,10 +119,10 @@ test_the_stopped_are_alive (Fixture *f, gconstpointer unused)
 
   g_assert_cmpint (kill (pid, SIGSTOP), ==, 0);
   g_assert_cmpint (waitid (P_PID, (id_t)pid, &info, WSTOPPED), ==, 0);
-  run_what_is_ready (f);
+  run_what_is_ready (f->context);
   g_assert_cmpuint (f->n_deaths, ==, 0);
   kill_and_reap (pid);
-  run_until_deaths (f, 1);
+  await_count (f->context, &f->n_deaths, 1);
 }
 
 static void
@@ -165,7 +136,7 @@ test_dead_before_watched (Fixture *f, gconstpointer unused)
   g_assert_true (agl_process_watch_add (f->watch, zombie, NULL));
   g_assert_true (agl_process_watch_add (f->watch, reaped, NULL));
   g_assert_cmpuint (f->n_deaths, ==, 0);
-  run_until_deaths (f, 2);
+  await_count (f->context, &f->n_deaths, 2);
   g_assert_cmpuint (deaths_of (f, zombie), ==, 1);
   g_assert_cmpuint (deaths_of (f, reaped), ==, 1);
   reap (agl_process_get_pid (zombie));
@@ -184,7 +155,7 @@ test_watches_are_counted (Fixture *f, gconstpointer unused)
   agl_process_watch_remove (f->watch, process);
   g_assert_cmpuint (agl_process_watch_count (f->watch), ==, 1);
   kill_and_reap (agl_process_get_pid (process));
-  run_until_deaths (f, 1); /* one left is enough, and tells once */
+  await_count (f->context, &f->n_deaths, 1); /* one left is enough, and tells once */
   g_assert_cmpuint (agl_process_watch_count (f->watch), ==, 0);
 }
 
@@ -197,8 +168,8 @@ test_the_unwatched_die_unheard (Fixture *f, gconstpointer unused)
   agl_process_watch_remove (f->watch, process);
   kill_and_reap (agl_process_get_pid (process));
   kill_and_reap (agl_process_get_pid (other));
-  run_until_deaths (f, 1);
-  run_what_is_ready (f);
+  await_count (f->context, &f->n_deaths, 1);
+  run_what_is_ready (f->context);
   g_assert_cmpuint (deaths_of (f, process), ==, 0);
   g_assert_cmpuint (deaths_of (f, other), ==, 1);
 }
@@ -215,8 +186,8 @@ test_removed_while_telling (Fixture *f, gconstpointer unused)
   kill_unreaped (agl_process_get_pid (a));
   kill_unreaped (agl_process_get_pid (b));
   kill_unreaped (agl_process_get_pid (c));
-  run_until_deaths (f, 2);
-  run_what_is_ready (f);
+  await_count (f->context, &f->n_deaths, 2);
+  run_what_is_ready (f->context);
   g_assert_cmpuint (deaths_of (f, a), ==, 1);
   g_assert_cmpuint (deaths_of (f, b), ==, 1);
   g_assert_cmpuint (deaths_of (f, c), ==, 0);
@@ -233,7 +204,7 @@ test_added_while_telling (Fixture *f, gconstpointer unused)
 
   f->add_at_death = process; /* even itself: it is dead, so it is told again */
   kill_and_reap (agl_process_get_pid (process));
-  run_until_deaths (f, 2);
+  await_count (f->context, &f->n_deaths, 2);
   g_assert_cmpuint (deaths_of (f, process), ==, 2);
   g_assert_cmpuint (agl_process_watch_count (f->watch), ==, 0);
 }
@@ -254,7 +225,7 @@ test_a_copy_of_the_pidfd_tells_nothing (Fixture *f, gconstpointer unused)
   agl_process_watch_remove (f->watch, process);
   agl_process_unref (process);
   kill_and_reap (pid);
-  run_what_is_ready (f);
+  run_what_is_ready (f->context);
   g_assert_cmpuint (f->n_deaths, ==, 0);
   close (copy);
 }
@@ -270,7 +241,7 @@ test_a_storm (Fixture *f, gconstpointer unused)
   g_assert_cmpuint (agl_process_watch_count (f->watch), ==, N_STORM + n_rest);
   for (guint i = 0; i < N_STORM; i++)
     g_assert_cmpint (kill (agl_process_get_pid (processes->pdata[i]), SIGKILL), ==, 0);
-  run_until_deaths (f, N_STORM);
+  await_count (f->context, &f->n_deaths, N_STORM);
 
   for (guint i = 0; i < N_STORM; i++)
     {
@@ -283,7 +254,7 @@ test_a_storm (Fixture *f, gconstpointer unused)
       g_assert_cmpuint (deaths_of (f, processes->pdata[i]), ==, 0);
       kill_and_reap (agl_process_get_pid (processes->pdata[i]));
     }
-  run_until_deaths (f, N_STORM + n_rest);
+  await_count (f->context, &f->n_deaths, N_STORM + n_rest);
 }
 
 static gboolean
@@ -306,7 +277,7 @@ test_a_death_comes_before_a_later_request (Fixture *f, gconstpointer unused)
   g_source_set_callback (request, note_request, f, NULL);
   kill_and_reap (agl_process_get_pid (process));
   g_source_attach (request, f->context);
-  run_until_deaths (f, 2);
+  await_count (f->context, &f->n_deaths, 2);
 }
 
 static void

@@ -24,17 +24,6 @@
 #define PIDFD_THREAD O_EXCL
 #endif
 
-static AglProcess *
-open_ok (pid_t pid)
-{
-  g_autoptr (GError) error = NULL;
-  AglProcess *process = agl_process_open (pid, &error);
-
-  g_assert_no_error (error);
-  g_assert_nonnull (process);
-  return process;
-}
-
 static void
 assert_cannot_open (pid_t pid, AglError code)
 {

@@ -6,12 +6,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "await.h"
 #include "children.h"
 #include "common/error.h"
 
-#define PATIENCE_SEC 60
-#define ALICE        1000
-#define BOB          1001
+#define ALICE 1000
+#define BOB   1001
 
 /* What a job gets: it tells that it runs, and where there is a gate waits there for a byte or the end, as it
  * would for a dead server. Pipes, so that ThreadSanitizer sees who waits for whom. */
@@ -36,7 +36,6 @@ typedef struct
   guint n_refused;
   guint n_failed;
   GString *order;
-  gboolean gave_up;
   gboolean free_worker_when_done;
 } Fixture;
 
@@ -220,33 +219,6 @@ tear_down (Fixture *f, gconstpointer unused)
   g_string_free (f->order, TRUE);
 }
 
-static gboolean
-on_given_up (gpointer user_data)
-{
-  ((Fixture *)user_data)->gave_up = TRUE;
-  return G_SOURCE_REMOVE;
-}
-
-static void
-run_until_done (Fixture *f, guint n_done)
-{
-  g_autoptr (GSource) limit = g_timeout_source_new_seconds (PATIENCE_SEC);
-
-  g_source_set_callback (limit, on_given_up, f, NULL);
-  g_source_attach (limit, f->context);
-  while (f->n_done < n_done && !f->gave_up)
-    g_main_context_iteration (f->context, TRUE);
-  g_source_destroy (limit);
-  g_assert_cmpuint (f->n_done, ==, n_done);
-}
-
-static void
-run_what_is_ready (Fixture *f)
-{
-  while (g_main_context_iteration (f->context, FALSE))
-    ;
-}
-
 static void
 test_results_and_errors_come (Fixture *f, gconstpointer unused)
 {
@@ -256,7 +228,7 @@ test_results_and_errors_come (Fixture *f, gconstpointer unused)
   push_quick (f, ALICE);
   push (f, BOB, failing);
   g_assert_cmpuint (agl_worker_pending (f->worker), ==, 2);
-  run_until_done (f, 2);
+  await_count (f->context, &f->n_done, 2);
   g_assert_cmpuint (f->n_results, ==, 1);
   g_assert_cmpuint (f->n_failed, ==, 1);
   g_assert_cmpuint (agl_worker_pending (f->worker), ==, 0);
@@ -286,7 +258,7 @@ test_idle_it_has_nothing (Fixture *f, gconstpointer unused)
   wait_for_threads (1);
   g_assert_cmpint (next_timeout_msec (f), >, 0);
   open_gate (f, 1);
-  run_until_done (f, 1);
+  await_count (f->context, &f->n_done, 1);
   g_assert_cmpint (next_timeout_msec (f), ==, -1);
   wait_for_at_most (0);
 }
@@ -299,11 +271,11 @@ test_the_stuck_do_not_hold_up_others (Fixture *f, gconstpointer unused)
   push_quick (f, ALICE); /* two is her share */
   for (guint i = 0; i < 10; i++)
     push_quick (f, BOB);
-  run_until_done (f, 10);
+  await_count (f->context, &f->n_done, 10);
   g_assert_cmpuint (f->n_results, ==, 10);
   g_assert_cmpuint (agl_worker_pending (f->worker), ==, 3);
   open_gate (f, 2);
-  run_until_done (f, 13);
+  await_count (f->context, &f->n_done, 13);
   g_assert_cmpuint (f->n_results, ==, 13);
 }
 
@@ -316,18 +288,18 @@ test_too_many_are_refused (Fixture *f, gconstpointer unused)
     push_stuck (f, ALICE);
   for (guint i = 0; i < n_queued; i++)
     push_quick (f, ALICE);
-  run_what_is_ready (f);
+  run_what_is_ready (f->context);
   g_assert_cmpuint (f->n_done, ==, 0);
 
   push (f, ALICE, new_input (-1, -1, -1));
-  run_until_done (f, 1);
+  await_count (f->context, &f->n_done, 1);
   g_assert_cmpuint (f->n_refused, ==, 1);
   push_quick (f, BOB);
-  run_until_done (f, 2);
+  await_count (f->context, &f->n_done, 2);
   g_assert_cmpuint (f->n_results, ==, 1);
 
   open_gate (f, 2);
-  run_until_done (f, 2 + 2 + n_queued);
+  await_count (f->context, &f->n_done, 2 + 2 + n_queued);
   g_assert_cmpuint (f->n_refused, ==, 1);
 }
 
@@ -339,13 +311,13 @@ test_threads_are_bounded (Fixture *f, gconstpointer unused)
   for (guint i = 0; i < n_threads; i++)
     push_stuck (f, ALICE + i / 2);
   push_quick (f, ALICE + 100);
-  run_what_is_ready (f);
+  run_what_is_ready (f->context);
   g_assert_cmpuint (f->n_done, ==, 0);
   wait_for_threads (n_threads);
   open_gate (f, 1); /* one free thread serves who waited */
-  run_until_done (f, 2);
+  await_count (f->context, &f->n_done, 2);
   open_gate (f, n_threads - 1);
-  run_until_done (f, n_threads + 1);
+  await_count (f->context, &f->n_done, n_threads + 1);
 }
 
 /* What hangs keeps its user's other work waiting for a moment only, but for the last thread of that user. */
@@ -357,15 +329,15 @@ test_what_hangs_is_passed_by (Fixture *f, gconstpointer unused)
   for (guint i = 0; i < n_threads - 1; i++)
     push (f, ALICE, new_input (-1, f->gate[0], -1));
   push_quick (f, ALICE);
-  run_until_done (f, 1);
+  await_count (f->context, &f->n_done, 1);
   g_assert_cmpuint (f->n_results, ==, 1);
   for (guint i = 0; i < 4; i++)
     push (f, ALICE, new_input (-1, f->gate[0], -1));
   push_quick (f, BOB);
-  run_until_done (f, 2);
+  await_count (f->context, &f->n_done, 2);
   wait_for_at_most (n_threads + 1);
   open_gate (f, n_threads - 1 + 4);
-  run_until_done (f, 2 + n_threads - 1 + 4);
+  await_count (f->context, &f->n_done, 2 + n_threads - 1 + 4);
 }
 
 static gpointer
@@ -397,10 +369,10 @@ test_users_take_turns (Fixture *f, gconstpointer unused)
   for (guint i = 0; i < 3; i++)
     agl_worker_push (f->worker, 8, work_that_notes, GINT_TO_POINTER ('b'), NULL, NULL, on_noted, f);
   open_gate (f, 1);
-  run_until_done (f, 1 + 6);
+  await_count (f->context, &f->n_done, 1 + 6);
   g_assert_cmpstr (f->order->str, ==, "ababab");
   open_gate (f, n_threads - 1);
-  run_until_done (f, n_threads + 6);
+  await_count (f->context, &f->n_done, n_threads + 6);
 }
 
 static void
@@ -410,7 +382,7 @@ test_time_runs_out (Fixture *f, gconstpointer unused)
   push_stuck (f, ALICE);
   push_stuck (f, ALICE);
   push_quick (f, ALICE); /* never starts */
-  run_until_done (f, 3);
+  await_count (f->context, &f->n_done, 3);
   g_assert_cmpuint (f->n_refused, ==, 3);
   g_assert_cmpuint (agl_worker_pending (f->worker), ==, 0);
   g_assert_cmpint (next_timeout_msec (f), ==, -1);
@@ -419,11 +391,11 @@ test_time_runs_out (Fixture *f, gconstpointer unused)
   open_gate (f, 2);
   read_byte (f->freed[0]);
   read_byte (f->freed[0]);
-  run_what_is_ready (f);
+  run_what_is_ready (f->context);
   g_assert_cmpuint (f->n_done, ==, 3);
   agl_worker_set_timeout (f->worker, PATIENCE_SEC * 1000);
   push_quick (f, ALICE);
-  run_until_done (f, 4);
+  await_count (f->context, &f->n_done, 4);
   g_assert_cmpuint (f->n_results, ==, 1);
 }
 
@@ -434,9 +406,9 @@ test_the_timed_out_still_count (Fixture *f, gconstpointer unused)
   agl_worker_set_timeout (f->worker, 1);
   push_stuck (f, ALICE);
   push_stuck (f, ALICE);
-  run_until_done (f, 2);
+  await_count (f->context, &f->n_done, 2);
   push (f, ALICE, new_input (f->running[1], -1, -1));
-  run_until_done (f, 3);
+  await_count (f->context, &f->n_done, 3);
   g_assert_cmpuint (f->n_refused, ==, 3);
   wait_for_threads (2);
   open_gate (f, 2);
@@ -463,7 +435,7 @@ test_stopped_with_work_of_every_kind (Fixture *f, gconstpointer unused)
   g_clear_pointer (&f->worker, agl_worker_free);
   open_gate (f, 2);
   wait_for_at_most (0);
-  run_what_is_ready (f);
+  run_what_is_ready (f->context);
   g_assert_cmpuint (f->n_done, ==, 5);
 }
 
@@ -475,13 +447,13 @@ test_freed_with_stuck_threads (Fixture *f, gconstpointer unused)
   push (f, ALICE, new_input (-1, -1, f->freed[1]));
   g_clear_pointer (&f->worker, agl_worker_free);
   read_byte (f->freed[0]); /* the queued one's, at once */
-  run_what_is_ready (f);
+  run_what_is_ready (f->context);
   g_assert_cmpuint (f->n_done, ==, 0);
 
   open_gate (f, 2);
   read_byte (f->freed[0]);
   read_byte (f->freed[0]);
-  run_what_is_ready (f);
+  run_what_is_ready (f->context);
   g_assert_cmpuint (f->n_done, ==, 0);
   wait_for_at_most (0);
 }
@@ -502,11 +474,11 @@ test_freed_while_telling (Fixture *f, gconstpointer unused)
   f->free_worker_when_done = TRUE;
   push_stuck (f, ALICE);
   push_quick (f, BOB);
-  run_until_done (f, 1);
+  await_count (f->context, &f->n_done, 1);
   g_assert_null (f->worker);
   open_gate (f, 1);
   read_byte (f->freed[0]);
-  run_what_is_ready (f);
+  run_what_is_ready (f->context);
   g_assert_cmpuint (f->n_done, ==, 1);
   wait_for_at_most (0);
 }
@@ -529,11 +501,11 @@ test_many (Fixture *f, gconstpointer unused)
 {
   for (guint i = 0; i < 300; i++)
     push_quick (f, ALICE + i % 20);
-  run_until_done (f, 300);
+  await_count (f->context, &f->n_done, 300);
   g_assert_cmpuint (f->n_results, ==, 300);
   f->n_done = 0;
   agl_worker_push (f->worker, 0, work, new_input (-1, -1, -1), free_input, g_free, push_again, f);
-  run_until_done (f, 500);
+  await_count (f->context, &f->n_done, 500);
 }
 
 /* Root is not bound by RLIMIT_NPROC, so another user asks. */
@@ -547,7 +519,7 @@ no_thread_child (int unused)
   g_assert_cmpint (setrlimit (RLIMIT_NPROC, &limit), ==, 0);
   set_up (&f, NULL);
   push_quick (&f, ALICE);
-  run_until_done (&f, 1);
+  await_count (f.context, &f.n_done, 1);
   g_assert_cmpuint (f.n_refused, ==, 1);
   tear_down (&f, NULL);
 }
