@@ -19,6 +19,12 @@ agl_place_absolute (const char *argument, GError **error)
     return g_strdup (argument);
   /* glibc allocates (getcwd(3)); Linux answers "(unreachable)/…" for a directory outside the root. */
   cwd = getcwd (NULL, 0);
+  if (cwd == NULL && errno == ENOENT)
+    {
+      g_set_error_literal (error, AGL_EXIT_ERROR, AGL_EXIT_FAILED,
+                           _ ("the working directory has been removed; change to one that is there"));
+      return NULL;
+    }
   if (cwd == NULL || *cwd != '/')
     {
       g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_FAILED, _ ("the working directory cannot be told: %s"),

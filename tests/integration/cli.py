@@ -341,6 +341,17 @@ class Wrong(harness.Case):
                     self.assertNotEqual(done.stderr.strip(), "")
                     self.assertEqual(done.stdout, "")
 
+    def test_a_working_directory_that_was_removed_is_named_so(self):
+        gone = self.directory("gone")
+        program = os.path.join(harness.BUILD, "src", "client", "agentctl-locks")
+        done = subprocess.run(["sh", "-c", 'rmdir "$1" && exec "$2" check', "sh", gone, program], cwd=gone, check=False,
+                              env={**self.service.environment,
+                                   "AGENTCTL_LOCKS_ADDRESS": self.service.address("direct")},
+                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8",
+                              timeout=harness.CLI_LIMIT)
+        self.assertEqual(done.returncode, 70)
+        self.assertIn("the working directory has been removed", done.stderr)
+
     def test_a_directory_that_is_none_is_70(self):
         with self.nothing_changes():
             for command in (["claim"], ["check"], ["release"], ["wait"]):
