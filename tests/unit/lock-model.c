@@ -58,6 +58,15 @@ model_ready (const AglRequest *request, gpointer user_data, GError **error)
   return FALSE;
 }
 
+static gboolean
+model_can_be_told (AglWaiter *waiter, gpointer user_data)
+{
+  Model *self = user_data;
+  int holder = model_holder_index (self, agl_waiter_get_request (waiter)->holder);
+
+  return holder < 0 || (self->naive.untold >> holder & 1) == 0;
+}
+
 static guint64 last_id;
 
 static guint64
@@ -119,8 +128,8 @@ model_queue_changed (gpointer user_data)
 }
 
 static const AglLockTableHooks hooks = {
-  model_commit,   model_look,    model_ready, model_next_id,       model_acquired,
-  model_released, model_changed, model_ended, model_queue_changed,
+  model_commit,   model_look,     model_ready,   model_can_be_told, model_next_id,
+  model_acquired, model_released, model_changed, model_ended,       model_queue_changed,
 };
 
 /* --- the operations --- */
@@ -351,6 +360,15 @@ ask (Model *self)
 }
 
 static void
+try_again (Model *self)
+{
+  g_autoptr (GPtrArray) waiters = agl_lock_table_list_waiters (self->table);
+
+  for (guint i = 0; i < waiters->len; i++)
+    agl_lock_table_try_again (self->table, g_ptr_array_index (waiters, i));
+}
+
+static void
 turn_the_world (Model *self)
 {
   int number = self->views[g_rand_int_range (self->random, 0, N_VIEWS)].number;
@@ -358,6 +376,8 @@ turn_the_world (Model *self)
   self->naive.outsider_at[number] = one_in (self, 2) ? g_rand_int_range (self->random, 0, N_HOLDERS) : -1;
   self->naive.unready =
       one_in (self, 3) ? G_GUINT64_CONSTANT (1) << g_rand_int_range (self->random, 0, N_HOLDERS) : 0;
+  self->naive.untold = one_in (self, 3) ? g_rand_int (self->random) & g_rand_int (self->random) : 0;
+  try_again (self);
   self->naive.failing_directory = one_in (self, 4) ? number : -1;
   self->naive.no_ids = one_in (self, 30);
 }

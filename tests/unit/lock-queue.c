@@ -89,6 +89,51 @@ test_a_grant_never_goes_to_nobody (void)
   g_assert_cmpuint (agl_lock_table_count (world.table), ==, 0);
 }
 
+/* Whether anybody would hear of a grant is found out first: meanwhile it keeps its place, and holds up nobody
+ * else. */
+static void
+test_a_turn_that_is_put_off (void)
+{
+  g_auto (World) world = { 0 };
+
+  world_init (&world);
+  assert_granted (&world, "/1", &a, X, AGL_CONFLICT_FAIL);
+  assert_granted (&world, "/2", &a, X, AGL_CONFLICT_FAIL);
+  assert_waits (&world, "/1", &b, X);
+  assert_waits (&world, "/1", &c, X);
+  assert_told (&world, "acquired 1\nacquired 2\nchanged 1 waiters\nqueue\n");
+  world.untold = TRUE;
+  release (&world, 1);
+  assert_told (&world, "released 1 released\n");
+  assert_refused (&world, "/1", &d, S, AGL_CONFLICT_FAIL, AGL_ERROR_HELD);
+  assert_granted (&world, "/3", &d, X, AGL_CONFLICT_FAIL);
+  assert_told (&world, "acquired 3\n");
+
+  /* It came too late: somebody went ahead. */
+  assert_granted (&world, "/1", &e, X, AGL_CONFLICT_STEAL);
+  world.untold = FALSE;
+  agl_lock_table_try_again (world.table, nth_waiter (&world, 0));
+  assert_told (&world, "acquired 4\nchanged 4 waiters\n");
+
+  world.untold = TRUE;
+  release (&world, 4);
+  assert_told (&world, "released 4 released\n");
+  world.untold = FALSE;
+  agl_lock_table_try_again (world.table, nth_waiter (&world, 1)); /* not his turn */
+  assert_told (&world, "");
+  agl_lock_table_try_again (world.table, nth_waiter (&world, 0));
+  assert_told (&world, "ended 1 with 5\nacquired 5\nchanged 5 waiters\nqueue\n");
+
+  /* Nobody would: the next one. */
+  world.untold = TRUE;
+  release (&world, 5);
+  assert_told (&world, "released 5 released\n");
+  world.untold = FALSE;
+  assert_waits (&world, "/1", &e, X);
+  drop (&world, 0, AGL_ERROR_CANCELLED);
+  assert_told (&world, "ended 2 by Cancelled\nended 3 with 6\nacquired 6\nqueue\n");
+}
+
 #define N_QUEUE 200
 
 static void
@@ -347,6 +392,7 @@ main (int argc, char **argv)
   g_test_add_func ("/lock-queue/a-dropped-waiter-lets-the-next-one-in",
                    test_a_dropped_waiter_lets_the_next_one_in);
   g_test_add_func ("/lock-queue/a-grant-never-goes-to-nobody", test_a_grant_never_goes_to_nobody);
+  g_test_add_func ("/lock-queue/a-turn-that-is-put-off", test_a_turn_that_is_put_off);
   g_test_add_func ("/lock-queue/two-hundred-in-order", test_two_hundred_in_order);
   g_test_add_func ("/lock-queue/a-ring-of-five", test_a_ring_of_five);
   g_test_add_func ("/lock-queue/no-circle-by-going-ahead", test_no_circle_by_going_ahead);

@@ -399,6 +399,9 @@ let_one_in (NaiveTable *self)
           self->waiters[i].outsiders = BIT (look (self, &waiter.request));
           continue;
         }
+      self->waiters[i].outsiders = 0;
+      if (waiter.request.holder >= 0 && (self->untold & BIT (waiter.request.holder)) != 0)
+        continue;
       remove_waiter (self, i);
       granted = grant (self, &waiter.request);
       if (granted.granted)
