@@ -298,6 +298,30 @@ test_an_outsider_closes_no_circle (void)
   assert_waits (&world, "/1", &c, X);
 }
 
+/* An unregistered agent who comes to wait for the directory in which he is waited for takes his turn: whoever
+ * waits for him to go does so no more. */
+static void
+test_an_outsider_takes_his_turn (void)
+{
+  g_auto (World) world = { 0 };
+  g_autoptr (AglRequest) request = make_request ("/9", &a, 1000, X, AGL_CONFLICT_WAIT);
+  AglLock *lock;
+  AglWaiter *waiter;
+
+  world_init (&world);
+  request->detect_agents = TRUE;
+  world.outsider = &b;
+  g_assert_cmpint (agl_lock_table_acquire (world.table, request, &lock, &waiter, NULL, NULL), ==,
+                   AGL_OUTCOME_WAITING);
+  assert_refused (&world, "/9", &b, X, AGL_CONFLICT_FAIL, AGL_ERROR_HELD);
+  assert_told (&world, "queue\n");
+  assert_waits (&world, "/9", &b, X);
+  world.outsider = NULL; /* as the keeper has it now */
+  assert_told (&world, "ended 1 with 1\nacquired 1\nchanged 1 waiters\n");
+  release (&world, 1);
+  assert_told (&world, "released 1 released\nended 2 with 2\nacquired 2\nqueue\n");
+}
+
 /* --- unregistered agents --- */
 
 static void
@@ -398,6 +422,7 @@ main (int argc, char **argv)
   g_test_add_func ("/lock-queue/no-circle-by-going-ahead", test_no_circle_by_going_ahead);
   g_test_add_func ("/lock-queue/no-circle-through-an-outsider", test_no_circle_through_an_outsider);
   g_test_add_func ("/lock-queue/an-outsider-closes-no-circle", test_an_outsider_closes_no_circle);
+  g_test_add_func ("/lock-queue/an-outsider-takes-his-turn", test_an_outsider_takes_his_turn);
   g_test_add_func ("/lock-queue/outsiders", test_outsiders);
   g_test_add_func ("/lock-queue/not-to-be-told", test_not_to_be_told);
   result = g_test_run ();
