@@ -53,6 +53,7 @@ typedef struct
   gint64 stopped_usec; /* monotonic: when the service last said so; 0: never */
 
   gboolean asking;
+  gboolean has_asked; /* at least once */
   GCancellable *giving_up;
   gboolean has_waited; /* the last question was not answered at once */
   guint64 id;
@@ -143,7 +144,7 @@ waits (const AglOptions *options)
 static gint64
 left_msec (const Wait *self)
 {
-  gint64 left_usec = self->deadline_usec - g_get_monotonic_time () + G_TIME_SPAN_MILLISECOND - 1;
+  gint64 left_usec = self->deadline_usec - g_get_monotonic_time ();
 
   return self->deadline_usec < 0 ? G_MAXINT64 : MAX (left_usec, 0) / G_TIME_SPAN_MILLISECOND;
 }
@@ -151,6 +152,9 @@ left_msec (const Wait *self)
 static void
 add_conflict (GVariantBuilder *builder, const Wait *self)
 {
+  /* As it was given, to begin with: it is told as long as that when it ran out. */
+  gint64 left = self->has_asked ? left_msec (self) : self->options->wait_msec;
+
   if (self->options->join)
     add_text (builder, "conflict", "join");
   else if (self->options->steal)
@@ -161,7 +165,7 @@ add_conflict (GVariantBuilder *builder, const Wait *self)
       add_text (builder, "ticket", TICKET);
       if (self->deadline_usec >= 0)
         g_variant_builder_add (builder, "{sv}", "timeout",
-                               g_variant_new_uint32 ((guint32)CLAMP (left_msec (self), 1, G_MAXUINT32)));
+                               g_variant_new_uint32 ((guint32)CLAMP (left, 1, G_MAXUINT32)));
     }
 }
 
@@ -361,6 +365,7 @@ ask (Wait *self, GError **error)
   if (parameters == NULL)
     return FALSE;
   self->asking = TRUE;
+  self->has_asked = TRUE;
   self->giving_up = giving_up;
   if (self->deadline_usec >= 0)
     limit = g_timeout_add ((guint)MIN (left_msec (self), G_MAXINT) + ANSWER_GRACE_MSEC, on_no_answer, self);

@@ -2,7 +2,6 @@
 #include "client/blockers-watch.h"
 
 #include "client/listener.h"
-#include "client/lock-columns.h"
 #include "common/names.h"
 
 #define UNREGISTERED_INTERVAL_SEC 1
@@ -16,7 +15,6 @@ struct _AglBlockersWatch
   gpointer user_data;
   GCancellable *cancellable;
   AglQuestion question;
-  GVariant *checked; /* while those below are asked for */
   guint timer;
   AglListener *listener;
   gulong closed_handler;
@@ -86,57 +84,16 @@ finish (GObject *source, GAsyncResult *result, gpointer user_data)
   return reply;
 }
 
-static gboolean
-has_lock (GVariant *blockers, guint64 id)
-{
-  for (gsize i = 0; i < g_variant_n_children (blockers); i++)
-    {
-      g_autoptr (GVariant) blocker = g_variant_get_child_value (blockers, i);
-
-      if (agl_row_number (blocker, "id", 0) == id)
-        return TRUE;
-    }
-  return FALSE;
-}
-
-/* A lock that is in the way of the directory may be listed among those below, too. */
-static GVariant *
-join (GVariant *checked, GVariant *locks)
-{
-  GVariantBuilder builder;
-
-  g_variant_builder_init (&builder, G_VARIANT_TYPE ("aa{sv}"));
-  for (gsize i = 0; i < g_variant_n_children (checked); i++)
-    {
-      g_autoptr (GVariant) blocker = g_variant_get_child_value (checked, i);
-
-      g_variant_builder_add_value (&builder, blocker);
-    }
-  for (gsize i = 0; i < g_variant_n_children (locks); i++)
-    {
-      g_autoptr (GVariant) lock = g_variant_get_child_value (locks, i);
-
-      if (!has_lock (checked, agl_row_number (lock, "id", 0)))
-        g_variant_builder_add_value (&builder, lock);
-    }
-  return g_variant_ref_sink (g_variant_builder_end (&builder));
-}
-
 static void
 on_listed (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GVariant) reply = finish (source, result, user_data);
-  AglBlockersWatch *self = user_data;
-  g_autoptr (GVariant) checked = NULL;
   g_autoptr (GVariant) locks = NULL;
-  g_autoptr (GVariant) all = NULL;
 
   if (reply == NULL)
     return;
-  checked = g_steal_pointer (&self->checked);
   g_variant_get (reply, "(@aa{sv})", &locks);
-  all = join (checked, locks);
-  tell (self, g_variant_n_children (all) == 0, all);
+  tell (user_data, g_variant_n_children (locks) == 0, locks);
 }
 
 static void
@@ -159,13 +116,11 @@ on_checked (GObject *source, GAsyncResult *result, gpointer user_data)
   if (reply == NULL)
     return;
   g_variant_get (reply, "(b@aa{sv})", &is_free, &blockers);
-  if (!self->subtree)
+  if (!is_free || !self->subtree)
     {
       tell (self, is_free, blockers);
       return;
     }
-  g_clear_pointer (&self->checked, g_variant_unref);
-  self->checked = g_steal_pointer (&blockers);
   g_variant_builder_init (&filter, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add (&filter, "{sv}", "under", g_variant_new_string (self->directory));
   call (self, "List", g_variant_new ("(a{sv})", &filter), on_listed);
@@ -233,7 +188,6 @@ agl_blockers_watch_free (AglBlockersWatch *self)
   g_clear_signal_handler (&self->closed_handler, self->service->connection);
   agl_listener_free (self->listener);
   g_clear_handle_id (&self->timer, g_source_remove);
-  g_clear_pointer (&self->checked, g_variant_unref);
   g_free (self->directory);
   g_free (self);
 }
