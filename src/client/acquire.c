@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "client/appeal.h"
+#include "client/blockers-filter.h"
 #include "client/blockers-text.h"
 #include "client/blockers-watch.h"
 #include "client/exit-status.h"
@@ -52,6 +53,7 @@ typedef struct
   gint64 stopped_usec; /* monotonic: when the service last said so; 0: never */
 
   gboolean asking;
+  gboolean has_asked; /* at least once */
   GCancellable *giving_up;
   gboolean has_waited; /* the last question was not answered at once */
   guint64 id;
@@ -87,6 +89,7 @@ agl_acquire_add_process (
   int fd = -1;
   gboolean added;
 
+  errno = 0;
 #ifdef SYS_pidfd_open
   if (passes_descriptors (service))
     fd = (int)syscall (SYS_pidfd_open, pid, 0); /* Linux 5.3; close-on-exec by itself */
@@ -149,6 +152,9 @@ left_msec (const Wait *self)
 static void
 add_conflict (GVariantBuilder *builder, const Wait *self)
 {
+  /* As it was given, to begin with: it is told as long as that when it ran out. */
+  gint64 left = self->has_asked ? left_msec (self) : self->options->wait_msec;
+
   if (self->options->join)
     add_text (builder, "conflict", "join");
   else if (self->options->steal)
@@ -159,7 +165,7 @@ add_conflict (GVariantBuilder *builder, const Wait *self)
       add_text (builder, "ticket", TICKET);
       if (self->deadline_usec >= 0)
         g_variant_builder_add (builder, "{sv}", "timeout",
-                               g_variant_new_uint32 ((guint32)CLAMP (left_msec (self), 1, G_MAXUINT32)));
+                               g_variant_new_uint32 ((guint32)CLAMP (left, 1, G_MAXUINT32)));
     }
 }
 
@@ -228,6 +234,16 @@ on_answer (GObject *source, GAsyncResult *result, gpointer user_data)
   self->asking = FALSE;
 }
 
+static pid_t
+holder_pid (const Wait *self)
+{
+  if (self->manual)
+    return 0;
+  if (self->holder != NULL)
+    return agl_process_get_pid (self->holder);
+  return self->options->pid != 0 ? self->options->pid : getpid ();
+}
+
 static void
 tell_stuck (const Wait *self, const GError *error)
 {
@@ -243,7 +259,11 @@ on_blockers (gboolean is_free, GVariant *blockers, const GError *error, gpointer
   Wait *self = user_data;
 
   if (blockers != NULL)
-    agl_wait_display_show (self->display, blockers);
+    {
+      g_autoptr (GVariant) ours = agl_blockers_filter (blockers, holder_pid (self), self->options->shared);
+
+      agl_wait_display_show (self->display, ours);
+    }
   /* Who waits without a limit goes on waiting, but knows what for. */
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
     tell_stuck (self, error);
@@ -265,9 +285,13 @@ on_display_delay (gpointer user_data)
 
   self->display_delay = 0;
   self->has_waited = TRUE;
-  if (agl_wait_display_is_live (self->display) && g_utf8_validate (self->path, -1, NULL))
+  if (!agl_wait_display_is_live (self->display))
+    return G_SOURCE_REMOVE;
+  if (g_utf8_validate (self->path, -1, NULL))
     self->watch =
         agl_blockers_watch_new (self->service, self->path, self->options->subtree, on_blockers, self);
+  else /* which no question names */
+    agl_wait_display_show (self->display, g_variant_new_array (G_VARIANT_TYPE_VARDICT, NULL, 0));
   return G_SOURCE_REMOVE;
 }
 
@@ -341,6 +365,7 @@ ask (Wait *self, GError **error)
   if (parameters == NULL)
     return FALSE;
   self->asking = TRUE;
+  self->has_asked = TRUE;
   self->giving_up = giving_up;
   if (self->deadline_usec >= 0)
     limit = g_timeout_add ((guint)MIN (left_msec (self), G_MAXINT) + ANSWER_GRACE_MSEC, on_no_answer, self);
@@ -452,12 +477,15 @@ acquire_waiting (Wait *self, GError **error)
 static void
 name_blockers (const Wait *self, GError *error)
 {
+  g_autoptr (GVariant) all = NULL;
   g_autoptr (GVariant) blockers = NULL;
   g_autofree char *words = NULL;
 
   if (self->service == NULL || agl_failure_speaks_english () || !g_utf8_validate (self->path, -1, NULL))
     return;
-  blockers = agl_service_ask_blockers (self->service, self->path);
+  all = agl_service_ask_blockers (self->service, self->path);
+  if (all != NULL)
+    blockers = agl_blockers_filter (all, holder_pid (self), self->options->shared);
   if (blockers != NULL)
     words = agl_blockers_describe_refusal (blockers, self->path,
                                            isatty (STDERR_FILENO) != 0 ? g_get_home_dir () : NULL,
@@ -480,11 +508,11 @@ agl_acquire (const AglOptions *options, const char *path, AglProcess *holder, gb
   g_autoptr (GError) local = NULL;
   guint64 id;
 
-  if (options->wait && options->wait_msec >= 0)
-    self.deadline_usec = g_get_monotonic_time () + options->wait_msec * G_TIME_SPAN_MILLISECOND;
   self.service = agl_service_find (&options->where, TRUE, error);
   if (self.service == NULL)
     return 0;
+  if (options->wait && options->wait_msec >= 0)
+    self.deadline_usec = g_get_monotonic_time () + options->wait_msec * G_TIME_SPAN_MILLISECOND;
   set_interactive (&self);
   id = waits (options) ? acquire_waiting (&self, &local) : acquire_at_once (&self, &local);
   if (is_conflict (local))

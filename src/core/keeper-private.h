@@ -5,8 +5,8 @@
 #include "core/process-watch.h"
 #include "core/removal-watch.h"
 
-/* Shared by keeper.c (a lock's life), keeper-acquire.c (a request's life) and keeper-restore.c (a restart).
- */
+/* Shared by keeper.c (a lock's life), keeper-acquire.c (a request's life), keeper-turn.c (a waiter's turn)
+ * and keeper-restore.c (a restart). */
 struct _AglKeeper
 {
   AglLockStore *store;
@@ -19,6 +19,7 @@ struct _AglKeeper
   AglRemovalWatch *removals; /* of directories that no holder's working directory tells of */
   AglCwdCheck *check;
   AglAgentCatalog *catalog;
+  GHashTable *turns;      /* of waiters whose clients are being looked for: keeper-turn.c */
   GHashTable *pending;    /* set of AglPending: requests that have not been answered */
   GPtrArray *restored;    /* AglSavedLock of which others have to be told, by id */
   GPtrArray *unproven;    /* AglLock whose saved holder could not be told alive or dead yet */
@@ -58,6 +59,11 @@ void agl_keeper_watch_outsiders (AglKeeper *self);
 
 /* Asks the kernel again about saved holders that could not be told. */
 void agl_keeper_prove (AglKeeper *self);
+
+/* keeper-turn.c */
+
+GHashTable *agl_keeper_turns_new (void);
+gboolean agl_keeper_can_be_told (AglWaiter *waiter, gpointer user_data);
 
 /* keeper-acquire.c */
 

@@ -433,6 +433,7 @@ agl_keeper_new (
     .commit = on_commit,
     .look = on_look,
     .ready = agl_keeper_is_ready,
+    .can_be_told = agl_keeper_can_be_told,
     .next_id = on_next_id,
     .acquired = on_acquired,
     .released = on_released,
@@ -467,6 +468,7 @@ agl_keeper_new (
   self->table = agl_lock_table_new (&table_hooks, self);
   self->check = agl_cwd_check_new (self->table, self->rounds, &check_hooks, self);
   self->catalog = agl_agent_catalog_new ();
+  self->turns = agl_keeper_turns_new ();
   self->pending = g_hash_table_new (NULL, NULL);
   self->restored = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_saved_lock_free);
   self->stuck = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
@@ -497,6 +499,7 @@ agl_keeper_free (AglKeeper *self)
   agl_process_watch_free (self->watch);
   agl_removal_watch_free (self->removals);
   agl_lock_table_free (self->table);
+  g_hash_table_unref (self->turns);
   g_hash_table_unref (self->pending);
   g_hash_table_unref (self->outsiders);
   g_ptr_array_unref (self->restored);

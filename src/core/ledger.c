@@ -370,3 +370,10 @@ agl_ledger_look_again (AglLedger *self)
         set_due (self, waiter, TRUE);
     }
 }
+
+void
+agl_ledger_try_again (AglLedger *self, AglWaiter *waiter)
+{
+  if (!waiter->stale && agl_blockers_way_is_free (&waiter->blockers))
+    set_due (self, waiter, TRUE);
+}

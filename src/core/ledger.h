@@ -48,6 +48,8 @@ gboolean agl_ledger_align (AglLedger *self, AglWaiter *waiter);
 void agl_ledger_set_outsiders (AglLedger *self, AglWaiter *waiter, GPtrArray *outsiders);
 /* Those who wait for nobody but outsiders become due again. */
 void agl_ledger_look_again (AglLedger *self);
+/* @waiter becomes due again, if nobody is in its way. */
+void agl_ledger_try_again (AglLedger *self, AglWaiter *waiter);
 /* Refreshes; the first one that is due then, and is not any more now. NULL: none. */
 AglWaiter *agl_ledger_take_due (AglLedger *self);
 

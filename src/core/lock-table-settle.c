@@ -26,7 +26,7 @@ try_waiter (AglLockTable *self, AglWaiter *waiter)
       agl_lock_table_end_wait (self, waiter, NULL, why);
       return;
     }
-  if (outsiders->len > 0)
+  if (outsiders->len > 0 || !self->hooks.can_be_told (waiter, self->user_data))
     {
       agl_ledger_set_outsiders (&self->ledger, waiter, g_steal_pointer (&outsiders));
       return;

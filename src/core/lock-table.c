@@ -197,6 +197,13 @@ agl_lock_table_drop (AglLockTable *self, AglWaiter *waiter, const GError *why)
   agl_lock_table_end_wait (self, waiter, NULL, why);
 }
 
+void
+agl_lock_table_try_again (AglLockTable *self, AglWaiter *waiter)
+{
+  if (!waiter->over)
+    agl_ledger_try_again (&self->ledger, waiter);
+}
+
 gboolean
 agl_lock_table_restore (AglLockTable *self, AglLock *lock)
 {

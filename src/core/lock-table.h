@@ -31,6 +31,9 @@ typedef struct
   /* FALSE when @request can no longer be granted (its holder-to-be died or left): asked just before a
    * waiter's turn. Must not call the table. Errors: AGL_ERROR_NO_SUCH_PROCESS, AGL_ERROR_NOT_IN_DIRECTORY. */
   gboolean (*ready) (const AglRequest *request, gpointer user_data, GError **error);
+  /* FALSE while it is not known yet whether anybody would hear of a grant to @waiter, asked last: it keeps
+   * its place, and agl_lock_table_try_again() follows. Must not call the table. */
+  gboolean (*can_be_told) (AglWaiter *waiter, gpointer user_data);
   guint64 (*next_id) (gpointer user_data); /* 0: none to be had, the grant fails with AGL_ERROR_UNAVAILABLE */
 
   void (*acquired) (AglLock *lock, gpointer user_data);
@@ -103,6 +106,9 @@ gboolean agl_lock_table_transfer (AglLockTable *self,
 /* Ends a wait with @why (copied). Nothing happens to one that is over already and only waits for its `ended`
  * hook: what was granted is a lock, and a release is what ends that. */
 void agl_lock_table_drop (AglLockTable *self, AglWaiter *waiter, const GError *why);
+
+/* The next settle asks again about @waiter, should its way still be free: it can be told, or not, by now. */
+void agl_lock_table_try_again (AglLockTable *self, AglWaiter *waiter);
 
 /* Takes a saved lock in without judging: it was granted before. FALSE when its id is taken. */
 gboolean agl_lock_table_restore (AglLockTable *self, AglLock *lock);

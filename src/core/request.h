@@ -19,6 +19,9 @@ typedef struct
   gboolean privileged; /* root, or allowed by the authority for this one call */
 } AglAsker;
 
+/* @is_there: FALSE when it is certain that a client has hung up. */
+typedef void (*AglFoundFunc) (gboolean is_there, gpointer user_data);
+
 /* One Acquire, checked and resolved: the options are of the right form, the directory is found, the holder is
  * open, permission is judged. Counted (main thread only): a waiter keeps it. */
 typedef struct
@@ -34,7 +37,10 @@ typedef struct
   char *ticket;        /* NULL: none */
   gpointer client;     /* whose connection it came on; compared, never followed. Tickets are per client */
   gboolean (*is_wanted) (gpointer client); /* FALSE once @client has hung up; NULL: always wanted */
-  gint64 ttl_sec;                          /* manual only; 0: none */
+  /* Where it is heard some time after that a client has hung up: finds out, and tells @func once, not before
+   * it returns. NULL: is_wanted is exact. */
+  void (*find_client) (gpointer client, AglFoundFunc func, gpointer user_data);
+  gint64 ttl_sec; /* manual only; 0: none */
   gboolean detect_agents;
   gboolean force; /* of a transfer: though the holder lives and is not the asker */
   AglTexts texts;

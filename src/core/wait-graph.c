@@ -20,17 +20,19 @@ typedef struct
 typedef struct
 {
   const AglLedger *ledger;
-  const AglProcess *process; /* whom to come back to */
-  GArray *steps;             /* Step, breadth first, so that the circle named is a shortest one */
-  GHashTable *processes;     /* seen */
-  GHashTable *claims;        /* seen */
+  const AglProcess *process;  /* whom to come back to */
+  const AglDirectory *wanted; /* what he asks for now; NULL: nothing more than he waits for */
+  GArray *steps;              /* Step, breadth first, so that the circle named is a shortest one */
+  GHashTable *processes;      /* seen */
+  GHashTable *claims;         /* seen */
 } Walk;
 
 static void
-walk_init (Walk *self, const AglLedger *ledger, const AglProcess *process)
+walk_init (Walk *self, const AglLedger *ledger, const AglProcess *process, const AglDirectory *wanted)
 {
   self->ledger = ledger;
   self->process = process;
+  self->wanted = wanted;
   self->steps = g_array_new (FALSE, FALSE, sizeof (Step));
   self->processes = g_hash_table_new (agl_process_hash, agl_process_equal);
   self->claims = g_hash_table_new (g_direct_hash, g_direct_equal);
@@ -62,6 +64,16 @@ add_step (Walk *self, Step step)
   return step.process == NULL || !agl_process_equal (step.process, self->process);
 }
 
+/* Who waits for the directory in which he was seen is an outsider there no more: he takes his turn. */
+static gboolean
+takes_his_turn (const Walk *self, const AglOutsider *outsider, const AglDirectory *directory)
+{
+  if (self->wanted != NULL && agl_process_equal (outsider->process, self->process)
+      && agl_directory_equal (self->wanted, directory))
+    return TRUE;
+  return agl_lock_index_find_own (self->ledger->wanted, outsider->process, directory) != NULL;
+}
+
 static gboolean
 add_blockers (Walk *self, const AglBlockers *blockers, const AglDirectory *directory, guint from)
 {
@@ -85,7 +97,8 @@ add_blockers (Walk *self, const AglBlockers *blockers, const AglDirectory *direc
     {
       const AglOutsider *outsider = g_ptr_array_index (blockers->outsiders, i);
 
-      if (!add_step (self, (Step){ outsider->process, NULL, directory, outsider->command, from }))
+      if (!takes_his_turn (self, outsider, directory)
+          && !add_step (self, (Step){ outsider->process, NULL, directory, outsider->command, from }))
         return FALSE;
     }
   return TRUE;
@@ -182,7 +195,7 @@ agl_wait_graph_allow_wait (const AglLedger *ledger,
   if (!is_waited_for (ledger, holder))
     return TRUE;
 
-  walk_init (&walk, ledger, holder);
+  walk_init (&walk, ledger, holder, directory);
   if (add_blockers (&walk, blockers, directory, START) && stays_open (&walk))
     return TRUE;
   set_deadlock_error (&walk, error);
@@ -197,7 +210,7 @@ agl_wait_graph_check_holder (const AglLedger *ledger, const AglProcess *holder, 
   if (agl_lock_index_first_own (ledger->wanted, holder) == NULL)
     return TRUE; /* who does not wait is in no circle */
 
-  walk_init (&walk, ledger, holder);
+  walk_init (&walk, ledger, holder, NULL);
   if (follow (&walk, holder, NULL, START) && stays_open (&walk))
     return TRUE;
   set_deadlock_error (&walk, error);

@@ -2,6 +2,7 @@
 #include "common/error.h"
 #include "service/acquire-options.h"
 #include "service/locks-object.h"
+#include "service/peer-stream.h"
 
 static void
 on_done (AglLock *lock, const GError *error, gpointer user_data)
@@ -33,7 +34,17 @@ is_wanted (gpointer client)
 {
   const AglCaller *caller = client;
 
-  return !caller->is_gone && !g_dbus_connection_is_closed (caller->connection);
+  GIOStream *stream = g_dbus_connection_get_stream (caller->connection);
+
+  if (caller->is_gone || g_dbus_connection_is_closed (caller->connection))
+    return FALSE;
+  return !AGL_IS_PEER_STREAM (stream) || !agl_peer_stream_has_hung_up (AGL_PEER_STREAM (stream));
+}
+
+static void
+find_client (gpointer client, AglFoundFunc func, gpointer user_data)
+{
+  agl_caller_find (client, func, user_data);
 }
 
 static gboolean
@@ -83,6 +94,8 @@ agl_acquire_method (AglCall *call)
     agl_process_ref (request->asker.process);
   request->client = call->caller;
   request->is_wanted = is_wanted;
+  if (call->caller->name != NULL)
+    request->find_client = find_client;
   call->data = agl_request_ref (request);
   call->free_data = (GDestroyNotify)agl_request_unref;
   agl_call_find_directory (call, options.directory_fd,

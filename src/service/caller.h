@@ -18,6 +18,10 @@ typedef struct
   gboolean is_gone; /* it hung up */
 } AglCaller;
 
+/* Finds out whether a caller on a message bus is connected to it still: the bus hears of a connection's end
+ * in the order in which things happen, and tells us when it comes to it. Not to be told counts as there. */
+void agl_caller_find (AglCaller *self, AglFoundFunc func, gpointer user_data);
+
 AglCaller *agl_caller_ref (AglCaller *self);
 void agl_caller_unref (AglCaller *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglCaller, agl_caller_unref)

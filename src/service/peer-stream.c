@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <gio/gunixfdlist.h>
 #include <glib-unix.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -462,6 +463,19 @@ agl_peer_stream_abort (AglPeerStream *self)
   if (self->fd >= 0)
     (void)shutdown (self->fd, SHUT_RDWR);
   g_mutex_unlock (&self->lock);
+}
+
+gboolean
+agl_peer_stream_has_hung_up (AglPeerStream *self)
+{
+  struct pollfd peer = { .events = POLLRDHUP };
+
+  g_mutex_lock (&self->lock);
+  peer.fd = self->fd;
+  if (peer.fd >= 0 && poll (&peer, 1, 0) < 0)
+    peer.revents = 0; /* not to be told, for want of memory */
+  g_mutex_unlock (&self->lock);
+  return peer.fd < 0 || (peer.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
 static gboolean

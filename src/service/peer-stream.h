@@ -11,8 +11,8 @@
  * the peer has too many calls unanswered: what it sends further waits in its own socket buffer, and then it
  * waits itself. That bounds the memory of a connection, and lets other connections have their turn.
  *
- * GDBus reads and writes in one thread of its own, in which filters run as well; all but
- * agl_peer_stream_abort is called there only. */
+ * GDBus reads and writes in one thread of its own, in which filters run as well; all is
+ * called there only, but for agl_peer_stream_abort and agl_peer_stream_has_hung_up. */
 #define AGL_TYPE_PEER_STREAM (agl_peer_stream_get_type ())
 G_DECLARE_FINAL_TYPE (AglPeerStream, agl_peer_stream, AGL, PEER_STREAM, GIOStream)
 
@@ -33,6 +33,10 @@ gboolean agl_peer_stream_replied (AglPeerStream *self, guint32 reply_serial);
 
 /* To be called as a message is about to be written, in an outgoing filter: it tells @news (transfer full). */
 void agl_peer_stream_tell (AglPeerStream *self, AglNews *news);
+
+/* Whether the peer has hung up, as the kernel knows it: GDBus learns of it when its thread comes to it. Any
+ * thread. */
+gboolean agl_peer_stream_has_hung_up (AglPeerStream *self);
 
 /* Hangs up at once, also on a peer that does not read; GDBus then closes the connection. Any thread. */
 void agl_peer_stream_abort (AglPeerStream *self);

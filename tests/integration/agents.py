@@ -181,6 +181,21 @@ class InTheWay(Case):
             self.assertEqual([lock["pid"] for lock in self.me.list()], [agent.pid])
             agent.die()
 
+    def test_who_is_waited_for_takes_his_turn(self):
+        place = self.directory()
+        claude = self.talking("claude", place)
+        self.seen(place, claude.pid)
+        agent = self.agent(place)
+        waiting = agent.begin_acquire(place, conflict="wait")
+        until(lambda: self.me.get("WaiterCount") == 1, "the wait")
+        self.refused("Held", claude.acquire, place)
+        turn = claude.begin_acquire(place, conflict="wait")
+        lock = waiting.value()[0]
+        self.assertFalse(turn.done())
+        self.assertEqual([(one["id"], one["waiters"]) for one in self.me.list()], [(lock, 1)])
+        agent.die()
+        self.assertEqual(self.me.lock(turn.value()[0])["pid"], claude.pid)
+
     def test_who_let_go_and_stays_is_waited_for(self):
         place = self.directory()
         one, two = self.talking("claude", place), self.talking("claude", place)

@@ -148,6 +148,24 @@ class Waiting(harness.Case):
         first.kill()
         self.assertEqual(self.me.lock(pending.value()[0])["pid"], third.pid)
 
+    def test_a_turn_goes_to_nobody_who_hung_up_before(self):
+        """Though the service hears of the death at once, and of what happened on the bus when the bus comes to it."""
+        place = self.directory()
+        first, lock = self.holder(place)
+        second, third = self.agent(place), self.agent(place)
+        self.begin_wait(second, place)
+        pending = self.begin_wait(third, place)
+        witness = self.client("direct")
+        self.service.bus.send_signal(signal.SIGSTOP)
+        second.disconnect()
+        first.kill()
+        witness.wait_released(lock, "exited")
+        self.service.bus.send_signal(signal.SIGCONT)
+        mine = pending.value()[0]
+        self.assertEqual(witness.wait_signal("LockAcquired").pid, third.pid)
+        self.assertEqual(self.me.lock(mine)["waiters"], 0)
+        self.assertEqual(self.me.get("WaiterCount"), 0)
+
     def test_a_waiter_whose_holder_to_be_dies(self):
         place = self.directory()
         self.holder(place)

@@ -2,6 +2,7 @@
 #include <glib/gstdio.h>
 #include <unistd.h>
 
+#include "client/blockers-filter.h"
 #include "client/blockers-text.h"
 #include "client/duration.h"
 #include "client/exit-status.h"
@@ -214,6 +215,54 @@ test_wait_display (void)
     }
 }
 
+static char *
+pids_of (GVariant *blockers)
+{
+  GString *text = g_string_new (NULL);
+
+  for (gsize i = 0; i < g_variant_n_children (blockers); i++)
+    {
+      g_autoptr (GVariant) blocker = g_variant_get_child_value (blockers, i);
+      guint32 pid = 0;
+
+      g_assert_true (g_variant_lookup (blocker, "pid", "u", &pid));
+      g_string_append_printf (text, "%u ", pid);
+    }
+  return g_string_free (text, FALSE);
+}
+
+static void
+test_filter (void)
+{
+  g_autoptr (GVariant) sharers = g_variant_ref_sink (g_variant_new_parsed (
+      "[{'pid': <uint32 12>, 'shared': <true>}, {'pid': <uint32 13>, 'shared': <true>},"
+      " {'pid': <uint32 0>, 'shared': <true>}, {'pid': <uint32 14>, 'kind': <'unregistered'>}]"));
+  g_autoptr (GVariant) mixed = g_variant_ref_sink (g_variant_new_parsed (
+      "[{'pid': <uint32 12>, 'shared': <true>}, {'pid': <uint32 13>, 'shared': <false>}]"));
+  const struct
+  {
+    GVariant *blockers;
+    pid_t holder;
+    gboolean shared;
+    const char *pids;
+  } cases[] = {
+    { sharers, 0, FALSE, "12 13 0 14 " },
+    { sharers, 13, FALSE, "12 0 14 " },
+    { sharers, 12, TRUE, "13 0 14 " }, /* behind one who waits for them */
+    { mixed, 0, TRUE, "13 " },
+    { mixed, 13, TRUE, "12 " },
+    { mixed, 13, FALSE, "12 " },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GVariant) found = agl_blockers_filter (cases[i].blockers, cases[i].holder, cases[i].shared);
+      g_autofree char *pids = pids_of (found);
+
+      g_assert_cmpstr (pids, ==, cases[i].pids);
+    }
+}
+
 static void
 test_refusal (void)
 {
@@ -346,6 +395,7 @@ main (int argc, char **argv)
   g_test_add_func ("/client-text/json", test_json);
   g_test_add_func ("/client-text/respell", test_respell);
   g_test_add_func ("/client-text/wait-display", test_wait_display);
+  g_test_add_func ("/client-text/filter", test_filter);
   g_test_add_func ("/client-text/refusal", test_refusal);
   g_test_add_func ("/client-text/failure-words", test_failure_words);
   g_test_add_func ("/client-text/question", test_question);

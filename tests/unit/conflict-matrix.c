@@ -57,7 +57,8 @@ typedef enum
   SAME_HOLDER,
   OTHER_HOLDER,
   OTHER_USER,
-  MANUAL, /* a claim of the same user, which is nobody's own */
+  MANUAL,      /* a claim of the same user, which is nobody's own */
+  HELD_MANUAL, /* the same the other way round */
   N_RELATIONS
 } Relation;
 
@@ -71,6 +72,7 @@ make_wanted (Relation relation, const char *path, AglMode mode, AglConflict conf
     case SAME_HOLDER:
       return make_request (path, &first, 1000, mode, conflict);
     case OTHER_HOLDER:
+    case HELD_MANUAL:
       return make_request (path, &second, 1000, mode, conflict);
     case OTHER_USER:
       return make_request (path, &second, 1001, mode, conflict);
@@ -83,9 +85,10 @@ make_wanted (Relation relation, const char *path, AglMode mode, AglConflict conf
 }
 
 static AglLock *
-hold (World *world, AglMode mode)
+hold (World *world, AglMode mode, Relation relation)
 {
-  g_autoptr (AglRequest) request = make_request ("/1/2", &first, 1000, mode, AGL_CONFLICT_FAIL);
+  Holder *holder = relation == HELD_MANUAL ? NULL : &first;
+  g_autoptr (AglRequest) request = make_request ("/1/2", holder, 1000, mode, AGL_CONFLICT_FAIL);
   g_autoptr (GError) error = NULL;
   AglLock *lock;
   AglWaiter *waiter;
@@ -107,7 +110,7 @@ check_own (AglMode held, AglMode wanted, int place)
   gboolean created;
 
   world_init (&world);
-  own = hold (&world, held);
+  own = hold (&world, held, SAME_HOLDER);
   g_assert_cmpint (agl_lock_table_acquire (world.table, request, &lock, &waiter, &created, NULL), ==,
                    AGL_OUTCOME_GRANTED);
   g_assert_cmpuint (lock->mode, ==, wanted);
@@ -138,7 +141,7 @@ check_fail (AglMode held, AglMode wanted, int place, Relation relation, gboolean
   AglWaiter *waiter;
 
   world_init (&world);
-  own = hold (&world, held);
+  own = hold (&world, held, relation);
   g_assert_true (agl_lock_table_find_blockers (world.table, request, &blockers, NULL));
   g_assert_cmpint (agl_blockers_are_none (&blockers), ==, is_free);
   g_assert_cmpuint (blockers.locks->len, ==, is_free ? 0 : 1);
@@ -166,7 +169,7 @@ check_wait (AglMode held, AglMode wanted, int place, Relation relation, gboolean
   AglWaiter *waiter;
 
   world_init (&world);
-  own = hold (&world, held);
+  own = hold (&world, held, relation);
   g_assert_cmpint (agl_lock_table_acquire (world.table, request, &lock, &waiter, NULL, NULL), ==,
                    is_free ? AGL_OUTCOME_GRANTED : AGL_OUTCOME_WAITING);
   if (is_free)
@@ -188,7 +191,7 @@ check_override (AglMode held, AglMode wanted, int place, Relation relation, gboo
   AglWaiter *waiter;
 
   world_init (&world);
-  hold (&world, held);
+  hold (&world, held, relation);
   if (!is_free && relation == OTHER_USER)
     {
       g_assert_cmpint (agl_lock_table_acquire (world.table, request, &lock, &waiter, NULL, &error), ==,

@@ -555,6 +555,74 @@ test_a_turn_of_one_who_hung_up_goes_to_the_next (StoreFixture *stored, gconstpoi
   tear_down ();
 }
 
+/* On a bus it is asked first whether the client is there still. */
+static struct
+{
+  AglFoundFunc func;
+  gpointer user_data;
+  guint n_asked;
+} search;
+
+static void
+find_client (gpointer client, AglFoundFunc func, gpointer user_data)
+{
+  search.func = func;
+  search.user_data = user_data;
+  search.n_asked++;
+}
+
+static AglRequest *
+request_over_a_bus (gpointer client)
+{
+  AglRequest *request = request_for (start_holder (), world->inside);
+
+  request->client = client;
+  request->find_client = find_client;
+  return request;
+}
+
+static void
+test_a_turn_waits_for_word_of_the_client (StoreFixture *stored, gconstpointer unused)
+{
+  g_auto (Answer) first = { 0 }, second = { 0 }, third = { 0 };
+  g_autoptr (GPtrArray) waiters = NULL;
+  int one, two, three;
+  pid_t holder;
+
+  set_up (stored, 60000);
+  holder = start_holder ();
+  acquire (holder, world->inside);
+  search.n_asked = 0;
+  wait_for (request_over_a_bus (&one), &first);
+  wait_for (request_over_a_bus (&two), &second);
+  wait_for (request_over_a_bus (&three), &third);
+  g_assert_cmpuint (search.n_asked, ==, 0);
+  kill_holder (holder);
+  wait_until_told ("released 1 exited; ");
+  g_assert_cmpuint (search.n_asked, ==, 1);
+  waiters = agl_lock_table_list_waiters (agl_keeper_get_table (world->keeper));
+  agl_lock_table_try_again (agl_keeper_get_table (world->keeper), g_ptr_array_index (waiters, 0));
+  agl_keeper_settle (world->keeper); /* nobody has answered yet */
+  g_assert_cmpuint (search.n_asked, ==, 1);
+  g_assert_cmpuint (agl_lock_table_count (agl_keeper_get_table (world->keeper)), ==, 0);
+
+  search.func (FALSE, search.user_data); /* it hung up: the next one's turn */
+  wait_until_told ("released 1 exited; refused; ");
+  g_assert_error (first.error, AGL_ERROR, AGL_ERROR_CANCELLED);
+  g_assert_cmpuint (search.n_asked, ==, 2);
+  search.func (TRUE, search.user_data);
+  wait_until_told ("refused; answered; acquired 2; ");
+  g_assert_cmpuint (second.id, ==, 2);
+
+  /* The answer comes when the wait is over, and when the keeper is. */
+  agl_lock_table_release (agl_keeper_get_table (world->keeper), lookup (2), AGL_RELEASE_RELEASED);
+  agl_keeper_settle (world->keeper);
+  g_assert_cmpuint (search.n_asked, ==, 3);
+  tear_down ();
+  g_assert_error (third.error, AGL_ERROR, AGL_ERROR_UNAVAILABLE);
+  search.func (TRUE, search.user_data);
+}
+
 static void
 test_a_waiter_that_leaves (StoreFixture *stored, gconstpointer unused)
 {
@@ -846,6 +914,7 @@ main (int argc, char **argv)
   ADD ("a-turn-that-cannot-be-saved-goes-to-the-next", test_a_turn_that_cannot_be_saved_goes_to_the_next);
   ADD ("ends-of-a-wait", test_ends_of_a_wait);
   ADD ("a-turn-of-one-who-hung-up-goes-to-the-next", test_a_turn_of_one_who_hung_up_goes_to_the_next);
+  ADD ("a-turn-waits-for-word-of-the-client", test_a_turn_waits_for_word_of_the_client);
   ADD ("a-waiter-that-leaves", test_a_waiter_that_leaves);
   ADD ("a-stop-releases-nothing-and-tells-who-waits", test_a_stop_releases_nothing_and_tells_who_waits);
   ADD ("a-restart", test_a_restart);

@@ -34,6 +34,29 @@ model_commit (AglLock *lock, GPtrArray *superseded, gpointer user_data, GError *
   return FALSE;
 }
 
+/* As the keeper has it: who holds a lock there, or waits for one, is no outsider. */
+static gboolean
+is_registered (Model *self, int holder, const AglDirectory *directory)
+{
+  g_autoptr (GPtrArray) locks = agl_lock_table_list_holder (self->table, self->holders[holder].process);
+  g_autoptr (GPtrArray) waiters = agl_lock_table_list_waiters (self->table);
+
+  for (guint i = 0; i < locks->len; i++)
+    {
+      if (agl_directory_equal (((AglLock *)g_ptr_array_index (locks, i))->directory, directory))
+        return TRUE;
+    }
+  for (guint i = 0; i < waiters->len; i++)
+    {
+      const AglRequest *request = agl_waiter_get_request (g_ptr_array_index (waiters, i));
+
+      if (request->holder == self->holders[holder].process
+          && agl_directory_equal (request->directory, directory))
+        return TRUE;
+    }
+  return FALSE;
+}
+
 static gboolean
 model_look (const AglRequest *request, GPtrArray **outsiders, gpointer user_data, GError **error)
 {
@@ -41,7 +64,8 @@ model_look (const AglRequest *request, GPtrArray **outsiders, gpointer user_data
   int outsider = self->naive.outsider_at[model_directory_number (request->directory)];
 
   *outsiders = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_outsider_unref);
-  if (outsider >= 0 && outsider != model_holder_index (self, request->holder))
+  if (outsider >= 0 && outsider != model_holder_index (self, request->holder)
+      && !is_registered (self, outsider, request->directory))
     g_ptr_array_add (*outsiders, agl_outsider_new (self->holders[outsider].process, 1000, "x", "x"));
   return TRUE;
 }
@@ -56,6 +80,15 @@ model_ready (const AglRequest *request, gpointer user_data, GError **error)
     return TRUE;
   g_set_error (error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS, "dead");
   return FALSE;
+}
+
+static gboolean
+model_can_be_told (AglWaiter *waiter, gpointer user_data)
+{
+  Model *self = user_data;
+  int holder = model_holder_index (self, agl_waiter_get_request (waiter)->holder);
+
+  return holder < 0 || (self->naive.untold >> holder & 1) == 0;
 }
 
 static guint64 last_id;
@@ -119,8 +152,8 @@ model_queue_changed (gpointer user_data)
 }
 
 static const AglLockTableHooks hooks = {
-  model_commit,   model_look,    model_ready, model_next_id,       model_acquired,
-  model_released, model_changed, model_ended, model_queue_changed,
+  model_commit,   model_look,     model_ready,   model_can_be_told, model_next_id,
+  model_acquired, model_released, model_changed, model_ended,       model_queue_changed,
 };
 
 /* --- the operations --- */
@@ -358,13 +391,24 @@ turn_the_world (Model *self)
   self->naive.outsider_at[number] = one_in (self, 2) ? g_rand_int_range (self->random, 0, N_HOLDERS) : -1;
   self->naive.unready =
       one_in (self, 3) ? G_GUINT64_CONSTANT (1) << g_rand_int_range (self->random, 0, N_HOLDERS) : 0;
+  self->naive.untold = one_in (self, 3) ? g_rand_int (self->random) & g_rand_int (self->random) : 0;
   self->naive.failing_directory = one_in (self, 4) ? number : -1;
   self->naive.no_ids = one_in (self, 30);
 }
 
 static void
+try_again (Model *self)
+{
+  g_autoptr (GPtrArray) waiters = agl_lock_table_list_waiters (self->table);
+
+  for (guint i = 0; i < waiters->len; i++)
+    agl_lock_table_try_again (self->table, g_ptr_array_index (waiters, i));
+}
+
+static void
 settle (Model *self)
 {
+  try_again (self);
   agl_lock_table_settle (self->table);
   naive_settle (&self->naive);
   g_assert_cmpstr (self->told->str, ==, self->naive.told->str);

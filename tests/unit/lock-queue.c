@@ -89,6 +89,51 @@ test_a_grant_never_goes_to_nobody (void)
   g_assert_cmpuint (agl_lock_table_count (world.table), ==, 0);
 }
 
+/* Whether anybody would hear of a grant is found out first: meanwhile it keeps its place, and holds up nobody
+ * else. */
+static void
+test_a_turn_that_is_put_off (void)
+{
+  g_auto (World) world = { 0 };
+
+  world_init (&world);
+  assert_granted (&world, "/1", &a, X, AGL_CONFLICT_FAIL);
+  assert_granted (&world, "/2", &a, X, AGL_CONFLICT_FAIL);
+  assert_waits (&world, "/1", &b, X);
+  assert_waits (&world, "/1", &c, X);
+  assert_told (&world, "acquired 1\nacquired 2\nchanged 1 waiters\nqueue\n");
+  world.untold = TRUE;
+  release (&world, 1);
+  assert_told (&world, "released 1 released\n");
+  assert_refused (&world, "/1", &d, S, AGL_CONFLICT_FAIL, AGL_ERROR_HELD);
+  assert_granted (&world, "/3", &d, X, AGL_CONFLICT_FAIL);
+  assert_told (&world, "acquired 3\n");
+
+  /* It came too late: somebody went ahead. */
+  assert_granted (&world, "/1", &e, X, AGL_CONFLICT_STEAL);
+  world.untold = FALSE;
+  agl_lock_table_try_again (world.table, nth_waiter (&world, 0));
+  assert_told (&world, "acquired 4\nchanged 4 waiters\n");
+
+  world.untold = TRUE;
+  release (&world, 4);
+  assert_told (&world, "released 4 released\n");
+  world.untold = FALSE;
+  agl_lock_table_try_again (world.table, nth_waiter (&world, 1)); /* not his turn */
+  assert_told (&world, "");
+  agl_lock_table_try_again (world.table, nth_waiter (&world, 0));
+  assert_told (&world, "ended 1 with 5\nacquired 5\nchanged 5 waiters\nqueue\n");
+
+  /* Nobody would: the next one. */
+  world.untold = TRUE;
+  release (&world, 5);
+  assert_told (&world, "released 5 released\n");
+  world.untold = FALSE;
+  assert_waits (&world, "/1", &e, X);
+  drop (&world, 0, AGL_ERROR_CANCELLED);
+  assert_told (&world, "ended 2 by Cancelled\nended 3 with 6\nacquired 6\nqueue\n");
+}
+
 #define N_QUEUE 200
 
 static void
@@ -253,6 +298,30 @@ test_an_outsider_closes_no_circle (void)
   assert_waits (&world, "/1", &c, X);
 }
 
+/* An unregistered agent who comes to wait for the directory in which he is waited for takes his turn: whoever
+ * waits for him to go does so no more. */
+static void
+test_an_outsider_takes_his_turn (void)
+{
+  g_auto (World) world = { 0 };
+  g_autoptr (AglRequest) request = make_request ("/9", &a, 1000, X, AGL_CONFLICT_WAIT);
+  AglLock *lock;
+  AglWaiter *waiter;
+
+  world_init (&world);
+  request->detect_agents = TRUE;
+  world.outsider = &b;
+  g_assert_cmpint (agl_lock_table_acquire (world.table, request, &lock, &waiter, NULL, NULL), ==,
+                   AGL_OUTCOME_WAITING);
+  assert_refused (&world, "/9", &b, X, AGL_CONFLICT_FAIL, AGL_ERROR_HELD);
+  assert_told (&world, "queue\n");
+  assert_waits (&world, "/9", &b, X);
+  world.outsider = NULL; /* as the keeper has it now */
+  assert_told (&world, "ended 1 with 1\nacquired 1\nchanged 1 waiters\n");
+  release (&world, 1);
+  assert_told (&world, "released 1 released\nended 2 with 2\nacquired 2\nqueue\n");
+}
+
 /* --- unregistered agents --- */
 
 static void
@@ -347,11 +416,13 @@ main (int argc, char **argv)
   g_test_add_func ("/lock-queue/a-dropped-waiter-lets-the-next-one-in",
                    test_a_dropped_waiter_lets_the_next_one_in);
   g_test_add_func ("/lock-queue/a-grant-never-goes-to-nobody", test_a_grant_never_goes_to_nobody);
+  g_test_add_func ("/lock-queue/a-turn-that-is-put-off", test_a_turn_that_is_put_off);
   g_test_add_func ("/lock-queue/two-hundred-in-order", test_two_hundred_in_order);
   g_test_add_func ("/lock-queue/a-ring-of-five", test_a_ring_of_five);
   g_test_add_func ("/lock-queue/no-circle-by-going-ahead", test_no_circle_by_going_ahead);
   g_test_add_func ("/lock-queue/no-circle-through-an-outsider", test_no_circle_through_an_outsider);
   g_test_add_func ("/lock-queue/an-outsider-closes-no-circle", test_an_outsider_closes_no_circle);
+  g_test_add_func ("/lock-queue/an-outsider-takes-his-turn", test_an_outsider_takes_his_turn);
   g_test_add_func ("/lock-queue/outsiders", test_outsiders);
   g_test_add_func ("/lock-queue/not-to-be-told", test_not_to_be_told);
   result = g_test_run ();

@@ -145,11 +145,28 @@ naive_who (const NaiveTable *self, int position)
   return holder >= 0 ? BIT (holder) : BIT (NAIVE_MAX_HOLDERS + position);
 }
 
+gboolean
+naive_waits_at (const NaiveTable *self, int holder, int number)
+{
+  for (int i = 0; i < self->n_waiters; i++)
+    {
+      if (self->waiters[i].request.holder == holder && self->waiters[i].request.view->number == number)
+        return TRUE;
+    }
+  return FALSE;
+}
+
 guint64
 naive_waits_for (const NaiveTable *self, const NaiveWaiter *waiter)
 {
-  guint64 set = waiter->outsiders;
+  guint64 set = 0;
 
+  for (int holder = 0; holder < NAIVE_MAX_HOLDERS; holder++)
+    {
+      if ((waiter->outsiders & BIT (holder)) != 0
+          && !naive_waits_at (self, holder, waiter->request.view->number))
+        set |= BIT (holder);
+    }
   if (naive_has_it_already ((NaiveTable *)self, &waiter->request))
     return set;
   for (int i = 0; i < self->n_locks; i++)

@@ -14,6 +14,7 @@ void naive_work_out_waiter (NaiveTable *self, NaiveWaiter *waiter, int position)
 gboolean naive_way_is_free (const NaiveTable *self, const NaiveWaiter *waiter);
 void naive_forget_outsiders (NaiveTable *self);
 guint64 naive_who (const NaiveTable *self, int position);
+gboolean naive_waits_at (const NaiveTable *self, int holder, int number);
 guint64 naive_waits_for (const NaiveTable *self, const NaiveWaiter *waiter);
 guint64 naive_follow (const NaiveTable *self, guint64 set);
 gboolean naive_holder_is_on_a_circle (NaiveTable *self, int holder);

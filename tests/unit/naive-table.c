@@ -203,7 +203,15 @@ look (NaiveTable *self, const NaiveRequest *request)
     return -1;
   if (request->conflict == AGL_CONFLICT_JOIN || request->conflict == AGL_CONFLICT_STEAL)
     return -1;
-  return outsider == request->holder ? -1 : outsider;
+  if (outsider < 0 || outsider == request->holder)
+    return -1;
+  for (int i = 0; i < self->n_locks; i++)
+    {
+      if (self->locks[i].facts.holder == outsider
+          && self->locks[i].facts.view->number == request->view->number)
+        return -1;
+    }
+  return naive_waits_at (self, outsider, request->view->number) ? -1 : outsider;
 }
 
 /* A change of the holder's own lock is judged where that lock is. */
@@ -253,12 +261,15 @@ naive_acquire (NaiveTable *self, NaiveRequest *request, guint64 *id, gboolean *c
       if (n_waiting >= self->max_waiters)
         return AGL_OUTCOME_REFUSED;
       *code = AGL_ERROR_DEADLOCK;
-      if (request->holder >= 0
-          && (naive_follow (self, naive_waits_for (self, &me)) & BIT (request->holder)) != 0)
-        return AGL_OUTCOME_REFUSED;
-      *id = me.serial = ++self->last_serial;
       g_assert_cmpint (self->n_waiters, <, NAIVE_MAX_WAITERS);
       self->waiters[self->n_waiters++] = me;
+      if (request->holder >= 0
+          && (naive_follow (self, naive_waits_for (self, &me)) & BIT (request->holder)) != 0)
+        {
+          self->n_waiters--;
+          return AGL_OUTCOME_REFUSED;
+        }
+      *id = self->waiters[self->n_waiters - 1].serial = ++self->last_serial;
       return AGL_OUTCOME_WAITING;
     }
   if (!is_free && !request->privileged && (others_lock || others_waiter))
@@ -399,6 +410,9 @@ let_one_in (NaiveTable *self)
           self->waiters[i].outsiders = BIT (look (self, &waiter.request));
           continue;
         }
+      self->waiters[i].outsiders = 0;
+      if (waiter.request.holder >= 0 && (self->untold & BIT (waiter.request.holder)) != 0)
+        continue;
       remove_waiter (self, i);
       granted = grant (self, &waiter.request);
       if (granted.granted)

@@ -64,6 +64,7 @@ typedef struct
   gboolean no_ids;
   int failing_directory; /* saving a lock there fails; -1: nowhere */
   guint64 unready;       /* holders' bits */
+  guint64 untold;        /* of whom it is not known yet whether they would hear of a grant */
   int outsider_at[64];   /* by directory's number: a holder; -1: nobody */
 
   GString *told;    /* by settle */

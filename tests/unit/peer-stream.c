@@ -495,6 +495,25 @@ test_gone_while_paused (void)
   fixture_free (f);
 }
 
+/* Known without anybody's having read the end. */
+static void
+test_has_hung_up (void)
+{
+  const AglPeerLimits limits = { 0 };
+  int ends[2];
+  g_autoptr (AglPeerStream) stream = NULL;
+
+  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends));
+  stream = agl_peer_stream_new_take_fd (ends[0], geteuid (), &limits);
+  g_assert_false (agl_peer_stream_has_hung_up (stream));
+  g_assert_cmpint (write (ends[1], "x", 1), ==, 1);
+  g_assert_false (agl_peer_stream_has_hung_up (stream));
+  close (ends[1]);
+  g_assert_true (agl_peer_stream_has_hung_up (stream));
+  g_assert_true (g_io_stream_close (G_IO_STREAM (stream), NULL, NULL));
+  g_assert_true (agl_peer_stream_has_hung_up (stream));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -513,6 +532,7 @@ main (int argc, char **argv)
   g_test_add_func ("/peer-stream/burst", test_burst);
   g_test_add_func ("/peer-stream/answers-unread", test_answers_unread);
   g_test_add_func ("/peer-stream/pending-calls", test_pending_calls);
+  g_test_add_func ("/peer-stream/has-hung-up", test_has_hung_up);
   g_test_add_func ("/peer-stream/gone-while-paused", test_gone_while_paused);
   return g_test_run ();
 }

@@ -55,6 +55,7 @@ struct World
   gboolean no_ids;
   int commits_until_failure; /* -1: they all succeed */
   gboolean not_ready;
+  gboolean untold;  /* whether anybody would hear of a grant is not known yet */
   Holder *outsider; /* seen wherever one looks */
   gboolean blind;   /* nothing can be seen */
   guint n_commits, n_looks;
@@ -102,6 +103,14 @@ world_ready (const AglRequest *request, gpointer user_data, GError **error)
     return TRUE;
   g_set_error (error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS, "dead");
   return FALSE;
+}
+
+static inline gboolean
+world_can_be_told (AglWaiter *waiter, gpointer user_data)
+{
+  World *self = user_data;
+
+  return !self->untold;
 }
 
 static inline guint64
@@ -186,8 +195,8 @@ world_queue_changed (gpointer user_data)
 }
 
 static const AglLockTableHooks world_hooks = {
-  world_commit,   world_look,    world_ready, world_next_id,       world_acquired,
-  world_released, world_changed, world_ended, world_queue_changed,
+  world_commit,   world_look,     world_ready,   world_can_be_told, world_next_id,
+  world_acquired, world_released, world_changed, world_ended,       world_queue_changed,
 };
 
 static inline void
