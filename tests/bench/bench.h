@@ -130,9 +130,16 @@ double agl_bench_since (GHashTable *before, GHashTable *after);
 double agl_bench_processor_time (GPid pid);
 double agl_bench_own_processor_time (void);
 
-/* What others took of all processors since, from 0 to 1. Waits where too little time has passed to say. */
+/* What was taken of all processors since, from 0 to 1. Waits where too little time has passed to say. */
+typedef struct
+{
+  double others; /* other processes */
+  double kernel; /* the kernel's own threads */
+  char *busiest; /* the name of that of them which took most */
+} AglLoad;
+
 void agl_load_begin (void);
-double agl_load_of_others (void);
+AglLoad agl_load_since (void); /* free @busiest with g_free() */
 
 /* What is timed (timed.c). */
 

@@ -67,8 +67,9 @@ add_row (JsonBuilder *builder, const AglReportRow *row)
       add_number (builder, row->kind == AGL_GOAL_AT_MOST ? "at-most" : "at-least", row->goal);
       add_truth (builder, "met", agl_report_row_is_met (row));
     }
-  add_number (builder, "others", row->others);
-  add_truth (builder, "under-load", row->others > AGL_REPORT_LOADED);
+  add_number (builder, "others", row->load.others);
+  add_number (builder, "kernel-threads", row->load.kernel);
+  add_truth (builder, "under-load", row->load.others > AGL_REPORT_LOADED);
   json_builder_end_object (builder);
 }
 

@@ -14,7 +14,7 @@ typedef struct
   double ours, reference, ratio, goal;
   AglGoal kind;
   AglCurve *curve; /* (nullable): it is about growth; ours is with most locks, the reference without */
-  double others;   /* from 0 to 1 */
+  AglLoad load;
 } AglReportRow;
 
 gboolean agl_report_row_is_met (const AglReportRow *row);

@@ -22,7 +22,7 @@ add_row (const char *what, const char *unit)
 
   row->what = g_strdup (what);
   row->unit = g_strdup (unit);
-  row->others = agl_load_of_others ();
+  row->load = agl_load_since ();
   if (rows == NULL)
     rows = g_ptr_array_new ();
   g_ptr_array_add (rows, row);
@@ -107,11 +107,14 @@ agl_report_row_goal (const AglReportRow *row)
 char *
 agl_report_row_met (const AglReportRow *row)
 {
-  const char *met = row->kind == AGL_GOAL_NONE ? "" : agl_report_row_is_met (row) ? "yes" : "NO";
+  GString *text = g_string_new (row->kind == AGL_GOAL_NONE ? "" : agl_report_row_is_met (row) ? "yes" : "NO");
 
-  if (row->others <= AGL_REPORT_LOADED)
-    return g_strdup (met);
-  return g_strchug (g_strdup_printf ("%s (under load: others took %.0f %%)", met, row->others * 100));
+  if (row->load.others > AGL_REPORT_LOADED)
+    g_string_append_printf (text, " (under load: others took %.0f %%)", row->load.others * 100);
+  if (row->load.kernel > AGL_REPORT_LOADED)
+    g_string_append_printf (text, " (the kernel's %s took %.0f %%)", row->load.busiest,
+                            row->load.kernel * 100);
+  return g_strstrip (g_string_free (text, FALSE));
 }
 
 /* printf counts bytes. */

@@ -11,8 +11,8 @@
 
 #define N_DEATHS 200
 
-#define GROWTH_BATCH  10
-#define GROWTH_ROUNDS 40
+#define GROWTH_BATCH  5
+#define GROWTH_ROUNDS 120
 
 typedef struct
 {

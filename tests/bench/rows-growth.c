@@ -64,7 +64,7 @@ measure_doors (AglScene *const *scenes, const Targets *bus, const Targets *direc
       doors[i][1] = bus->of[i];
     }
   agl_report_begin ("direct against bus");
-  growth = agl_growth_measure (scenes, agl_timed_doors, doors, sizeof doors[0], 10, 30);
+  growth = agl_growth_measure (scenes, agl_timed_doors, doors, sizeof doors[0], 3, 150);
   ratios = agl_series_curve (growth->times);
   agl_report_curve ("Acquire and Release, direct against bus", &ratios, "", AGL_GOAL_AT_MOST);
 }
@@ -99,8 +99,8 @@ measure_commands (AglScene *const *scenes)
       run[i] = (Command){ { cli, "run", address, scenes[i]->here, "--", "true", NULL } };
       list[i] = (Command){ { cli, "list", address, NULL } };
     }
-  measure_command ("agentctl-locks run -- true", scenes, run, 5, 16, AGL_GOAL_AT_MOST);
-  measure_command ("agentctl-locks list (it lists)", scenes, list, 1, 5, AGL_GOAL_NONE);
+  measure_command ("agentctl-locks run -- true", scenes, run, 2, 80, AGL_GOAL_AT_MOST);
+  measure_command ("agentctl-locks list (it lists)", scenes, list, 1, 4, AGL_GOAL_NONE);
 }
 
 void
@@ -119,23 +119,24 @@ agl_rows_growth (AglScene *const *scenes, const AglFleet *fleet)
       of_two.of[i].pids = (const pid_t *)pair->pids->data;
       of_one.of[i].directory = g_ptr_array_index (fleet->directories, 0);
     }
-  measure ("Acquire and Release, bus", scenes, agl_timed_acquire_and_release, &bus, 20, 40, AGL_GOAL_AT_MOST);
-  measure ("Acquire and Release, direct", scenes, agl_timed_acquire_and_release, &direct, 20, 40,
+  measure ("Acquire and Release, bus", scenes, agl_timed_acquire_and_release, &bus, 10, 120,
+           AGL_GOAL_AT_MOST);
+  measure ("Acquire and Release, direct", scenes, agl_timed_acquire_and_release, &direct, 10, 120,
            AGL_GOAL_AT_MOST);
   measure_doors (scenes, &bus, &direct);
-  measure ("Check, direct", scenes, agl_timed_check, &direct, 40, 40, AGL_GOAL_AT_MOST);
-  measure ("Transfer, direct", scenes, agl_timed_transfer, &of_two, 20, 30, AGL_GOAL_AT_MOST);
-  measure ("Release → grant to who waits, direct", scenes, agl_timed_grant, &of_two, 20, 30,
+  measure ("Check, direct", scenes, agl_timed_check, &direct, 10, 250, AGL_GOAL_AT_MOST);
+  measure ("Transfer, direct", scenes, agl_timed_transfer, &of_two, 5, 120, AGL_GOAL_AT_MOST);
+  measure ("Release → grant to who waits, direct", scenes, agl_timed_grant, &of_two, 5, 120,
            AGL_GOAL_AT_MOST);
-  measure ("connect and first Acquire, bus", scenes, agl_timed_connect_and_acquire, &bus, 10, 30,
+  measure ("connect and first Acquire, bus", scenes, agl_timed_connect_and_acquire, &bus, 3, 120,
            AGL_GOAL_AT_MOST);
-  measure ("connect and first Acquire, direct", scenes, agl_timed_connect_and_acquire, &direct, 10, 30,
+  measure ("connect and first Acquire, direct", scenes, agl_timed_connect_and_acquire, &direct, 3, 200,
            AGL_GOAL_AT_MOST);
   agl_rows_death_growth (scenes);
-  measure ("Acquire that looks for agents, 10 000 processes", scenes, agl_timed_look, &looking, 1, 12,
+  measure ("Acquire that looks for agents, 10 000 processes", scenes, agl_timed_look, &looking, 1, 24,
            AGL_GOAL_AT_MOST);
-  measure ("Occupants, one of 10 000 processes in it", scenes, agl_timed_occupants, &of_one, 1, 12,
+  measure ("Occupants, one of 10 000 processes in it", scenes, agl_timed_occupants, &of_one, 1, 40,
            AGL_GOAL_AT_MOST);
   measure_commands (scenes);
-  measure ("List, direct (it lists)", scenes, agl_timed_list, &direct, 1, 6, AGL_GOAL_NONE);
+  measure ("List, direct (it lists)", scenes, agl_timed_list, &direct, 1, 5, AGL_GOAL_NONE);
 }
