@@ -201,8 +201,15 @@ AglCurve agl_series_curve (const AglSeries *self);
 /* Of everything at once. */
 AglCurve agl_series_quantile_curve (const AglSeries *self, double quantile);
 
-/* @unit: empty for a plain number. @kind: AGL_GOAL_NONE where it may grow. */
-void agl_report_curve (const char *what, const AglCurve *curve, const char *unit, AglGoal kind);
+typedef enum
+{
+  AGL_GROWTH_FREE,  /* it may grow */
+  AGL_GROWTH_NONE,  /* from 100 locks on it may not */
+  AGL_GROWTH_STRICT /* and with most it may cost no more than without */
+} AglGrowthGoal;
+
+/* @unit: empty for a plain number. */
+void agl_report_curve (const char *what, const AglCurve *curve, const char *unit, AglGrowthGoal goal);
 
 /* The rows. */
 void agl_rows_calls (AglScene *scene);

@@ -62,11 +62,10 @@ add_row (JsonBuilder *builder, const AglReportRow *row)
   add_number (builder, "ratio", row->ratio);
   if (row->curve != NULL)
     add_curve (builder, row);
+  if (row->kind != AGL_GOAL_NONE && !isnan (row->goal))
+    add_number (builder, row->kind == AGL_GOAL_AT_MOST ? "at-most" : "at-least", row->goal);
   if (row->kind != AGL_GOAL_NONE)
-    {
-      add_number (builder, row->kind == AGL_GOAL_AT_MOST ? "at-most" : "at-least", row->goal);
-      add_truth (builder, "met", agl_report_row_is_met (row));
-    }
+    add_truth (builder, "met", agl_report_row_is_met (row));
   add_number (builder, "others", row->load.others);
   add_number (builder, "kernel-threads", row->load.kernel);
   add_truth (builder, "under-load", row->load.others > AGL_REPORT_LOADED);

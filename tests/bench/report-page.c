@@ -34,6 +34,7 @@ make_figures (GPtrArray *rows)
 {
   GString *table = g_string_new ("| row | ours | reference | ratio | goal | met |\n"
                                  "| --- | ---: | ---: | ---: | ---: | --- |\n");
+  g_autofree char *remark = NULL;
 
   for (guint i = 0; i < rows->len; i++)
     {
@@ -47,6 +48,9 @@ make_figures (GPtrArray *rows)
       append_number (table, row->ratio, "");
       append_verdict (table, row);
     }
+  remark = agl_report_remark (rows);
+  if (remark != NULL)
+    g_string_append_printf (table, "\n%s\n", remark);
   return g_string_free (table, FALSE);
 }
 

@@ -6,6 +6,9 @@
 #include <math.h>
 #include <stdio.h>
 
+/* With most locks, by that without. */
+#define STRICT_RATIO 1.10
+
 static GPtrArray *rows;
 
 void
@@ -55,15 +58,15 @@ agl_report_pair (const char *what, const AglPair *pair, AglGoal kind, double goa
 }
 
 void
-agl_report_curve (const char *what, const AglCurve *curve, const char *unit, AglGoal kind)
+agl_report_curve (const char *what, const AglCurve *curve, const char *unit, AglGrowthGoal goal)
 {
   AglReportRow *row = add_row (what, unit);
 
   row->ours = curve->points[AGL_GROWTH_POINTS - 1];
   row->reference = curve->points[0];
   row->ratio = curve->ratio;
-  row->kind = kind;
-  row->goal = AGL_REPORT_RATIO;
+  row->kind = goal == AGL_GROWTH_FREE ? AGL_GOAL_NONE : AGL_GOAL_AT_MOST;
+  row->goal = goal == AGL_GROWTH_STRICT ? STRICT_RATIO : NAN;
   row->curve = g_memdup2 (curve, sizeof *curve);
 }
 
@@ -81,6 +84,8 @@ agl_report_row_is_met (const AglReportRow *row)
 
   if (row->curve != NULL && round_to_shown (row->curve->exponent) > AGL_REPORT_EXPONENT)
     return FALSE;
+  if (isnan (row->goal))
+    return TRUE;
   return row->kind == AGL_GOAL_AT_MOST ? value <= row->goal : value >= row->goal;
 }
 
@@ -99,6 +104,8 @@ agl_report_row_goal (const AglReportRow *row)
 {
   if (row->kind == AGL_GOAL_NONE)
     return g_strdup ("");
+  if (row->curve != NULL && isnan (row->goal))
+    return g_strdup_printf ("≤ %g", AGL_REPORT_EXPONENT);
   if (row->curve != NULL)
     return g_strdup_printf ("≤ %g, ≤ %g", row->goal, AGL_REPORT_EXPONENT);
   return g_strdup_printf ("%s %g", row->kind == AGL_GOAL_AT_MOST ? "≤" : "≥", row->goal);
@@ -107,14 +114,30 @@ agl_report_row_goal (const AglReportRow *row)
 char *
 agl_report_row_met (const AglReportRow *row)
 {
-  GString *text = g_string_new (row->kind == AGL_GOAL_NONE ? "" : agl_report_row_is_met (row) ? "yes" : "NO");
+  const char *met = row->kind == AGL_GOAL_NONE ? "" : agl_report_row_is_met (row) ? "yes" : "NO";
 
-  if (row->load.others > AGL_REPORT_LOADED)
-    g_string_append_printf (text, " (under load: others took %.0f %%)", row->load.others * 100);
-  if (row->load.kernel > AGL_REPORT_LOADED)
-    g_string_append_printf (text, " (the kernel's %s took %.0f %%)", row->load.busiest,
-                            row->load.kernel * 100);
-  return g_strstrip (g_string_free (text, FALSE));
+  if (row->load.others <= AGL_REPORT_LOADED)
+    return g_strdup (met);
+  return g_strchug (g_strdup_printf ("%s (under load: others took %.0f %%)", met, row->load.others * 100));
+}
+
+char *
+agl_report_remark (GPtrArray *all)
+{
+  const AglReportRow *most = NULL;
+
+  for (guint i = 0; i < all->len; i++)
+    {
+      const AglReportRow *row = g_ptr_array_index (all, i);
+
+      if (most == NULL || row->load.kernel > most->load.kernel)
+        most = row;
+    }
+  if (most == NULL || most->load.kernel <= AGL_REPORT_LOADED)
+    return NULL;
+  return g_strdup_printf (
+      "Meanwhile threads of the kernel itself, %s before all, took up to %.0f %% of all processors.",
+      most->load.busiest, most->load.kernel * 100);
 }
 
 /* printf counts bytes. */
@@ -190,6 +213,7 @@ print_growth (void)
 void
 agl_report_print (const char *json, const char *page)
 {
+  g_autofree char *remark = agl_report_remark (rows);
   guint n_goals = 0, n_met = 0;
 
   for (guint i = 0; i < rows->len; i++)
@@ -202,6 +226,8 @@ agl_report_print (const char *json, const char *page)
   print_figures ();
   print_growth ();
   printf ("%u of %u goals met\n", n_met, n_goals);
+  if (remark != NULL)
+    printf ("%s\n", remark);
   agl_report_write_json (rows, json);
   if (page != NULL)
     agl_report_write_page (rows, page);

@@ -163,12 +163,11 @@ kill_at_points (AglScene *const *scenes, AglFleet *fleet, Watch *watch)
   agl_report_begin ("deaths");
   growth = agl_growth_measure (scenes, ours, killers, sizeof killers[0], GROWTH_BATCH, GROWTH_ROUNDS);
   curve = agl_series_curve (growth->times);
-  agl_report_curve ("death → signal, median", &curve, "µs", AGL_GOAL_AT_MOST);
+  agl_report_curve ("death → signal, median", &curve, "µs", AGL_GROWTH_NONE);
   curve = agl_series_curve (growth->processor);
-  agl_report_curve ("  of it the service's processors, the victim's Acquire too", &curve, "µs",
-                    AGL_GOAL_AT_MOST);
+  agl_report_curve ("  the service's processor time, whole turn", &curve, "µs", AGL_GROWTH_NONE);
   curve = agl_series_quantile_curve (growth->samples, 0.99);
-  agl_report_curve ("death → signal, p99", &curve, "µs", AGL_GOAL_NONE);
+  agl_report_curve ("death → signal, p99", &curve, "µs", AGL_GROWTH_FREE);
 }
 
 void

@@ -26,13 +26,14 @@ make_targets (AglScene *const *scenes, MakeTarget make)
 }
 
 static void
-report (const char *what, const AglGrowth *growth, AglGoal kind)
+report (const char *what, const AglGrowth *growth, AglGrowthGoal goal)
 {
   AglCurve times = agl_series_curve (growth->times);
   AglCurve processor = agl_series_curve (growth->processor);
 
-  agl_report_curve (what, &times, "µs", kind);
-  agl_report_curve ("  of it the service's processors", &processor, "µs", kind);
+  agl_report_curve (what, &times, "µs", goal);
+  agl_report_curve ("  the service's processor time, whole turn", &processor, "µs",
+                    goal == AGL_GROWTH_FREE ? AGL_GROWTH_FREE : AGL_GROWTH_NONE);
 }
 
 static void
@@ -42,13 +43,13 @@ measure (const char *what,
          const Targets *targets,
          guint batch,
          guint rounds,
-         AglGoal kind)
+         AglGrowthGoal goal)
 {
   g_autoptr (AglGrowth) growth = NULL;
 
   agl_report_begin (what);
   growth = agl_growth_measure (scenes, timed, targets->of, sizeof targets->of[0], batch, rounds);
-  report (what, growth, kind);
+  report (what, growth, goal);
 }
 
 static void
@@ -66,7 +67,7 @@ measure_doors (AglScene *const *scenes, const Targets *bus, const Targets *direc
   agl_report_begin ("direct against bus");
   growth = agl_growth_measure (scenes, agl_timed_doors, doors, sizeof doors[0], 3, 150);
   ratios = agl_series_curve (growth->times);
-  agl_report_curve ("Acquire and Release, direct against bus", &ratios, "", AGL_GOAL_AT_MOST);
+  agl_report_curve ("Acquire and Release, direct against bus", &ratios, "", AGL_GROWTH_NONE);
 }
 
 static void
@@ -75,13 +76,13 @@ measure_command (const char *what,
                  const Command *commands,
                  guint batch,
                  guint rounds,
-                 AglGoal kind)
+                 AglGrowthGoal goal)
 {
   g_autoptr (AglGrowth) growth = NULL;
 
   agl_report_begin (what);
   growth = agl_growth_measure (scenes, agl_timed_program, commands, sizeof *commands, batch, rounds);
-  report (what, growth, kind);
+  report (what, growth, goal);
 }
 
 static void
@@ -99,8 +100,8 @@ measure_commands (AglScene *const *scenes)
       run[i] = (Command){ { cli, "run", address, scenes[i]->here, "--", "true", NULL } };
       list[i] = (Command){ { cli, "list", address, NULL } };
     }
-  measure_command ("agentctl-locks run -- true", scenes, run, 2, 80, AGL_GOAL_AT_MOST);
-  measure_command ("agentctl-locks list (it lists)", scenes, list, 1, 4, AGL_GOAL_NONE);
+  measure_command ("agentctl-locks run -- true", scenes, run, 2, 80, AGL_GROWTH_NONE);
+  measure_command ("agentctl-locks list (it lists)", scenes, list, 1, 4, AGL_GROWTH_FREE);
 }
 
 void
@@ -120,23 +121,22 @@ agl_rows_growth (AglScene *const *scenes, const AglFleet *fleet)
       of_one.of[i].directory = g_ptr_array_index (fleet->directories, 0);
     }
   measure ("Acquire and Release, bus", scenes, agl_timed_acquire_and_release, &bus, 10, 120,
-           AGL_GOAL_AT_MOST);
+           AGL_GROWTH_STRICT);
   measure ("Acquire and Release, direct", scenes, agl_timed_acquire_and_release, &direct, 10, 120,
-           AGL_GOAL_AT_MOST);
+           AGL_GROWTH_STRICT);
   measure_doors (scenes, &bus, &direct);
-  measure ("Check, direct", scenes, agl_timed_check, &direct, 10, 250, AGL_GOAL_AT_MOST);
-  measure ("Transfer, direct", scenes, agl_timed_transfer, &of_two, 5, 120, AGL_GOAL_AT_MOST);
-  measure ("Release → grant to who waits, direct", scenes, agl_timed_grant, &of_two, 5, 120,
-           AGL_GOAL_AT_MOST);
+  measure ("Check, direct", scenes, agl_timed_check, &direct, 10, 250, AGL_GROWTH_NONE);
+  measure ("Transfer, direct", scenes, agl_timed_transfer, &of_two, 5, 120, AGL_GROWTH_NONE);
+  measure ("Release → grant to who waits, direct", scenes, agl_timed_grant, &of_two, 5, 120, AGL_GROWTH_NONE);
   measure ("connect and first Acquire, bus", scenes, agl_timed_connect_and_acquire, &bus, 3, 120,
-           AGL_GOAL_AT_MOST);
+           AGL_GROWTH_NONE);
   measure ("connect and first Acquire, direct", scenes, agl_timed_connect_and_acquire, &direct, 3, 200,
-           AGL_GOAL_AT_MOST);
+           AGL_GROWTH_NONE);
   agl_rows_death_growth (scenes);
   measure ("Acquire that looks for agents, 10 000 processes", scenes, agl_timed_look, &looking, 1, 24,
-           AGL_GOAL_AT_MOST);
+           AGL_GROWTH_NONE);
   measure ("Occupants, one of 10 000 processes in it", scenes, agl_timed_occupants, &of_one, 1, 40,
-           AGL_GOAL_AT_MOST);
+           AGL_GROWTH_NONE);
   measure_commands (scenes);
-  measure ("List, direct (it lists)", scenes, agl_timed_list, &direct, 1, 5, AGL_GOAL_NONE);
+  measure ("List, direct (it lists)", scenes, agl_timed_list, &direct, 1, 5, AGL_GROWTH_FREE);
 }
