@@ -138,8 +138,8 @@ run_large (AglScene *scene, const char *product, gboolean growth_only)
   if (growth_only)
     return;
   agl_rows_death (scene, MANY);
-  agl_rows_rounds (scene, fleet, ROUNDS_SEC);
   agl_rows_list (scene);
+  agl_rows_rounds (scene, fleet, ROUNDS_SEC);
   g_free (scene->daemon);
   scene->daemon = g_strdup (product);
   agl_rows_start (scene);
