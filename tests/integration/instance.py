@@ -10,7 +10,7 @@ import threading
 import time
 
 import harness
-from harness import both_doors, until
+from harness import Gio, GLib, both_doors, until
 
 
 class Alone(harness.Case):
@@ -198,6 +198,27 @@ class Doors(harness.Case):
         place = self.directory()
         agent = self.agent(place, door="direct")
         return agent, agent.acquire(place)
+
+    def test_a_bus_that_ends_with_calls_on_their_way(self):
+        """They have been read, and their callers cannot be asked for any more."""
+        self.service.start()
+        me = self.client("direct")
+        flags = Gio.DBusConnectionFlags
+        callers = [Gio.DBusConnection.new_for_address_sync(
+            self.service.address("bus"), flags.AUTHENTICATION_CLIENT | flags.MESSAGE_BUS_CONNECTION, None, None)
+            for _ in range(100)]
+        self.service.process.send_signal(signal.SIGSTOP)
+        for caller in callers:
+            caller.set_exit_on_close(False)
+            caller.call(harness.NAME, harness.PATH, harness.NAME, "List", GLib.Variant("(a{sv})", ({},)), None,
+                        Gio.DBusCallFlags.NONE, -1, None, None)
+            caller.call_sync("org.freedesktop.DBus", "/", "org.freedesktop.DBus", "GetId", None, None,
+                             Gio.DBusCallFlags.NONE, -1, None)  # the bus has come to the call before it
+        self.service.stop_bus()
+        self.service.process.send_signal(signal.SIGCONT)
+        self.assertEqual(me.list(), [])
+        until(lambda: "went away" in self.service.log(), "that the service sees the end of its bus")
+        self.assertEqual(me.list(), [])
 
     def test_a_bus_that_hangs_keeps_nobody(self):
         """It reads no more, and what is told stays in the service, which stops all the same."""
