@@ -1,15 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-#   sh tests/bench.sh [--page] [JSON]
+#   sh tests/bench.sh [--page | --growth] [JSON]
 #
-# Builds a release and measures it against references in the same run: one table, and the same as JSON in the
+# Builds a release and measures it against references in the same run: tables, and the same as JSON in the
 # file JSON (default: bench.json in the build folder). docs/performance.md says what each row means; with
-# --page its table is replaced by that of this run.
+# --page its tables are replaced by those of this run. With --growth only how each cost grows with the number
+# of locks is measured.
 #
 # AGENTCTL_LOCKS_BENCH_DIR   where to build; default: build/bench in the source tree
 set -u
-page=
+what=
 SOURCE=$(cd "$(dirname "$0")/.." && pwd -P) || exit 1
 # shellcheck source=tests/lib/packages.sh
 . "$SOURCE/tests/lib/packages.sh"
@@ -18,11 +19,15 @@ SOURCE=$(cd "$(dirname "$0")/.." && pwd -P) || exit 1
 
 case ${1-} in
 -h | --help)
-    sed -n '4,10s/^# \{0,1\}//p' "$0"
+    sed -n '4,13s/^# \{0,1\}//p' "$0"
     exit 0
     ;;
 --page)
-    page=$SOURCE/docs/performance.md
+    what=$SOURCE/docs/performance.md
+    shift
+    ;;
+--growth)
+    what=growth
     shift
     ;;
 esac
@@ -45,11 +50,11 @@ fi
 AGENTCTL_LOCKS_AGENTS_DIR=$SOURCE/data/agents.d
 export AGENTCTL_LOCKS_AGENTS_DIR
 "$build/tests/bench/bench" "$build/tests/bench" "$build/src/service/agentctl-locksd" \
-    "$build/src/client/agentctl-locks" "$json" ${page:+"$page"} || exit 1
+    "$build/src/client/agentctl-locks" "$json" ${what:+"$what"} || exit 1
 echo "The same as JSON: $json"
 
 # Where the applet is built: how fluid its window is with a thousand locks (tests/bench/applet-frames.c), in milliseconds.
-if [ -x "$build/tests/bench/applet-frames" ] && command -v Xvfb >/dev/null; then
+if [ "$what" != growth ] && [ -x "$build/tests/bench/applet-frames" ] && command -v Xvfb >/dev/null; then
     echo "Frames of the applet:"
     "$build/tests/bench/applet-frames" 1000 0 && "$build/tests/bench/applet-frames" 1000 400
 fi

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 /* A round over many locks is cut into pieces of so many, with the main loop's other work in between: at a few
- * microseconds each a piece holds nobody up for more than about a millisecond. */
-#define PIECE 256
+ * microseconds each a piece holds nobody up for more than half a millisecond. */
+#define PIECE 64
 
 struct _AglCwdCheck
 {

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/cwd-scan.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "common/error.h"
@@ -22,11 +19,8 @@
 /* So many places of a walk are remembered, from its start on: the depth of almost all paths. */
 #define MAX_WAY 64
 
-/* Numbers are dealt out in hands of so many: a process and its children are near each other, and whoever
- * gives every second number to a process and the next one to its thread must not have it all in one part. */
-#define HAND 16
-
-/* A directory as one mount shows it: what is above depends on the mount. */
+/* A directory as one mount shows it: what is above depends on the mount. (Before Linux 5.8 there is no
+ * telling mounts apart, and all count as one.) */
 typedef struct
 {
   guint64 mount;
@@ -57,10 +51,14 @@ struct _AglCwdScan
   AglPatience patience;
   AglMountGuard *guard; /* NULL: patience */
   gboolean is_guarded;
-  DIR *proc;
-  int process; /* of the last one found; -1 */
-  guint part, n_parts;
-  GHashTable *places; /* Place → is it the directory or below */
+  AglProcPass *pass;
+  pid_t hand[AGL_PROC_HAND]; /* taken from it */
+  int n_hand, next;          /* next: index into it */
+  int process;               /* of the last one found; -1 */
+  gboolean is_among_them;    /* the last one was there, and so probably is the next one */
+  GHashTable *places;        /* Place → is it the directory or below */
+  gboolean expects_known;    /* the last one's place was among them, and so probably is the next one's */
+  GHashTable *mounts;        /* id (gint64) → is it of this machine alone */
   guint n_unreadable;
 };
 
@@ -82,36 +80,22 @@ place_equal (gconstpointer a, gconstpointer b)
 }
 
 AglCwdScan *
-agl_cwd_scan_new (const AglDirectory *directory, AglScanDepth depth, AglPatience patience, GError **error)
+agl_cwd_scan_new (AglProcPass *pass, const AglDirectory *directory, AglScanDepth depth, AglPatience patience)
 {
-  g_autoptr (AglCwdScan) self = g_new0 (AglCwdScan, 1);
+  AglCwdScan *self = g_new0 (AglCwdScan, 1);
 
+  self->pass = pass;
   self->process = -1;
-  self->n_parts = 1;
   self->id = *agl_directory_get_id (directory);
   self->own_path = g_strdup (agl_directory_get_path (directory));
   self->path = agl_directory_is_foreign (directory) ? NULL : self->own_path;
   self->depth = depth;
   self->patience = patience;
   self->places = g_hash_table_new_full (place_hash, place_equal, g_free, NULL);
+  self->mounts = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   self->guard = agl_mount_guard_new ();
   self->is_guarded = patience == AGL_PATIENCE_NONE && agl_mount_guard_is_needed (self->guard);
-  self->proc = opendir ("/proc");
-  if (self->proc == NULL)
-    {
-      g_set_error (error, AGL_ERROR, AGL_ERROR_UNAVAILABLE, "Cannot look at the processes in /proc: %s",
-                   g_strerror (errno));
-      return NULL;
-    }
-  return g_steal_pointer (&self);
-}
-
-void
-agl_cwd_scan_set_part (AglCwdScan *self, guint part, guint n_parts)
-{
-  g_return_if_fail (part < n_parts);
-  self->part = part;
-  self->n_parts = n_parts;
+  return self;
 }
 
 static void
@@ -128,9 +112,8 @@ agl_cwd_scan_free (AglCwdScan *self)
   if (self == NULL)
     return;
   close_process (self);
-  if (self->proc != NULL)
-    closedir (self->proc);
   g_hash_table_unref (self->places);
+  g_hash_table_unref (self->mounts);
   agl_mount_guard_free (self->guard);
   g_free (self->own_path);
   g_free (self);
@@ -159,17 +142,24 @@ finding_of_errno (int error_number)
     }
 }
 
+/* Asks no server, whoever is asked. */
 static gboolean
-read_place (int folder, const char *name, int flags, Place *place)
+read_inode (int folder, const char *name, AglInode *inode, Place *place)
 {
-  struct statx stx;
-
-  if (statx (folder, name, flags | AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO | STATX_MNT_ID, &stx) < 0)
+  if (!agl_inode_read (folder, name, AGL_PATIENCE_NONE, inode))
     return FALSE;
-  /* Without the mount (before Linux 5.8) all count as one. */
-  place->mount = (stx.stx_mask & STATX_MNT_ID) != 0 ? stx.stx_mnt_id : 0;
-  place->id.dev = makedev (stx.stx_dev_major, stx.stx_dev_minor);
-  place->id.ino = stx.stx_ino;
+  *place = (Place){ .mount = inode->mount_id, .id = inode->id };
+  return TRUE;
+}
+
+static gboolean
+is_known (const AglCwdScan *self, const Place *place, gboolean *is_there)
+{
+  gpointer known;
+
+  if (!g_hash_table_lookup_extended (self->places, place, NULL, &known))
+    return FALSE;
+  *is_there = GPOINTER_TO_INT (known);
   return TRUE;
 }
 
@@ -183,36 +173,53 @@ remember (AglCwdScan *self, const Way *way, gboolean is_there)
   return is_there ? THERE : ELSEWHERE;
 }
 
-/* From the directory behind @link, which is that of a process, up to its root. A step needs search
- * permission, for which FUSE may ask its server; without patience that ends in EAGAIN, and the text has to
- * do. A step up stays in the same process's mounts: ".." of a mount's root is the parent of the mount point.
- * The walk goes on from a directory that was removed, for the kernel still knows where it was. */
-static Finding
-walk_up (AglCwdScan *self, int folder, const char *link)
+/* Whether what is above @at, of which @inode was read, can be asked for by name. That needs search permission
+ * there, for which a filesystem may ask its server; and the root of a mount leads into another one. */
+static gboolean
+may_peek (AglCwdScan *self, const AglInode *inode)
 {
-  int at = openat (folder, link, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  Finding finding = at < 0 ? finding_of_errno (errno) : UNREADABLE;
+  gpointer is_local;
+
+  if (self->patience == AGL_PATIENCE_BLOCK)
+    return TRUE;
+  if (inode->is_mount_root || inode->mount_id == 0)
+    return FALSE;
+  if (!g_hash_table_lookup_extended (self->mounts, &inode->mount_id, NULL, &is_local))
+    {
+      is_local = GINT_TO_POINTER (agl_inode_is_local (inode));
+      g_hash_table_insert (self->mounts, g_memdup2 (&inode->mount_id, sizeof inode->mount_id), is_local);
+    }
+  return GPOINTER_TO_INT (is_local);
+}
+
+/* From the directory @at, which is closed, up to its root. A step up stays in the same process's mounts: ".."
+ * of a mount's root is the parent of the mount point. The walk goes on from a directory that was removed, for
+ * the kernel still knows where it was. Mostly the place above is known already: looking at it through @at
+ * is half of what opening it costs. Where that may not be, it is opened from memory alone; without patience
+ * what is not there ends in EAGAIN, and the text has to do. */
+static Finding
+walk_up (AglCwdScan *self, int at)
+{
+  Finding finding = UNREADABLE;
   Place last = { 0 };
   Way way;
 
   way.n_places = 0; /* a thousand times a pass: no more of it is cleared */
   for (guint depth = 0; at >= 0 && depth < MAX_DEPTH; depth++)
     {
-      Place place;
-      gpointer known;
+      AglInode inode;
+      Place place, above;
+      gboolean is_there = FALSE;
       int up;
 
-      if (!read_place (at, "", AT_EMPTY_PATH, &place))
+      if (!read_inode (at, "", &inode, &place))
         break;
-      if (g_hash_table_lookup_extended (self->places, &place, NULL, &known))
-        {
-          finding = remember (self, &way, GPOINTER_TO_INT (known));
-          break;
-        }
+      if (depth == 0)
+        self->expects_known = g_hash_table_contains (self->places, &place);
       /* The root is its own parent. */
-      if (depth > 0 && place_equal (&place, &last))
+      if (is_known (self, &place, &is_there) || (depth > 0 && place_equal (&place, &last)))
         {
-          finding = remember (self, &way, FALSE);
+          finding = remember (self, &way, is_there);
           break;
         }
       last = place;
@@ -221,6 +228,12 @@ walk_up (AglCwdScan *self, int folder, const char *link)
       if (agl_directory_id_equal (&place.id, &self->id))
         {
           finding = remember (self, &way, TRUE);
+          break;
+        }
+      if (may_peek (self, &inode) && read_inode (at, "..", &inode, &above)
+          && is_known (self, &above, &is_there))
+        {
+          finding = remember (self, &way, is_there);
           break;
         }
       up = agl_fd_open_directory (at, "..", 0, self->patience);
@@ -232,6 +245,40 @@ walk_up (AglCwdScan *self, int folder, const char *link)
   if (at >= 0)
     close (at);
   return finding;
+}
+
+/* By identity, wherever that is: the working directory behind @link. Many processes work in few places, and a
+ * place that is known takes no more than one question; where it is not, that one is in vain. What the last
+ * one was tells which is likelier. */
+static Finding
+look_up (AglCwdScan *self, int folder, const char *link)
+{
+  AglInode inode;
+  Place place;
+  gboolean is_there;
+  int at;
+
+  if (self->expects_known)
+    {
+      if (!read_inode (folder, link, &inode, &place))
+        return finding_of_errno (errno);
+      if (is_known (self, &place, &is_there))
+        return is_there ? THERE : ELSEWHERE;
+    }
+  at = openat (folder, link, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  return at < 0 ? finding_of_errno (errno) : walk_up (self, at);
+}
+
+/* Is it exactly in the directory? */
+static Finding
+look_at_place (const AglCwdScan *self, int folder, const char *link)
+{
+  AglInode inode;
+  Place place;
+
+  if (!read_inode (folder, link, &inode, &place))
+    return finding_of_errno (errno);
+  return agl_directory_id_equal (&place.id, &self->id) ? THERE : ELSEWHERE;
 }
 
 /* Zero-terminated; FALSE with errno. */
@@ -274,20 +321,12 @@ look_at_text (const AglCwdScan *self, int process)
 static Finding
 look_at_identity (AglCwdScan *self, int process, AglMountVerdict verdict)
 {
-  Place place;
-  gpointer known;
+  Finding finding;
 
-  if (!read_place (process, "cwd", 0, &place))
-    return finding_of_errno (errno);
-  if (agl_directory_id_equal (&place.id, &self->id))
-    return THERE;
-  if (self->depth == AGL_SCAN_EXACT)
-    return ELSEWHERE;
-  if (verdict != AGL_MOUNTS_ANYWHERE)
-    return UNREADABLE;
-  if (g_hash_table_lookup_extended (self->places, &place, NULL, &known))
-    return GPOINTER_TO_INT (known) ? THERE : ELSEWHERE;
-  return walk_up (self, process, "cwd");
+  if (self->depth == AGL_SCAN_BELOW && verdict == AGL_MOUNTS_ANYWHERE)
+    return look_up (self, process, "cwd");
+  finding = look_at_place (self, process, "cwd");
+  return finding == ELSEWHERE && self->depth == AGL_SCAN_BELOW ? UNREADABLE : finding;
 }
 
 static Finding
@@ -313,33 +352,27 @@ look_at (AglCwdScan *self, int process)
 /* The cheap way for almost all of them, without a descriptor of the process: FALSE when it takes a closer
  * look. */
 static gboolean
-is_elsewhere (AglCwdScan *self, int proc, const char *name)
+is_elsewhere (AglCwdScan *self, int proc, pid_t pid)
 {
-  char link[64];
+  char link[32];
   char folder[AGL_PROC_FOLDER_BYTES];
-  Place place;
   Finding finding;
 
-  if (self->is_guarded)
-    return FALSE;
-  g_snprintf (link, sizeof link, "%s/cwd", name);
-  if (self->depth == AGL_SCAN_BELOW)
-    finding = walk_up (self, proc, link);
-  else if (!read_place (proc, link, 0, &place))
-    finding = finding_of_errno (errno);
-  else
-    finding = agl_directory_id_equal (&place.id, &self->id) ? THERE : ELSEWHERE;
-  return finding == ELSEWHERE || (finding == GONE && !agl_proc_find_thread (atoi (name), folder));
+  g_snprintf (link, sizeof link, "%d/cwd", (int)pid);
+  finding = self->depth == AGL_SCAN_BELOW ? look_up (self, proc, link) : look_at_place (self, proc, link);
+  if (finding == THERE)
+    self->expects_known = TRUE; /* who is looked at more closely is so here */
+  return finding == ELSEWHERE || (finding == GONE && !agl_proc_find_thread (pid, folder));
 }
 
 static Finding
-open_and_look (AglCwdScan *self, pid_t pid)
+open_and_look (AglCwdScan *self, int proc, pid_t pid)
 {
   char folder[AGL_PROC_FOLDER_BYTES];
   Finding finding;
 
   close_process (self);
-  self->process = agl_command_line_open (dirfd (self->proc), pid);
+  self->process = agl_command_line_open (proc, pid);
   if (self->process < 0)
     return finding_of_errno (errno);
   finding = look_at (self, self->process);
@@ -350,25 +383,37 @@ open_and_look (AglCwdScan *self, pid_t pid)
   return self->process < 0 ? finding_of_errno (errno) : look_at (self, self->process);
 }
 
+/* Whoever is there is looked at through a descriptor of the process; where one is, the next ones often are
+ * too. */
+static Finding
+examine (AglCwdScan *self, pid_t pid)
+{
+  int proc = agl_proc_pass_get_folder (self->pass);
+  Finding finding;
+
+  if (!self->is_guarded && !self->is_among_them && is_elsewhere (self, proc, pid))
+    return ELSEWHERE;
+  finding = open_and_look (self, proc, pid);
+  self->is_among_them = finding == THERE;
+  return finding;
+}
+
 gboolean
 agl_cwd_scan_next (AglCwdScan *self, pid_t *pid, int *process, GError **error)
 {
-  const struct dirent *entry;
-
-  while ((entry = readdir (self->proc)) != NULL)
+  for (;;)
     {
-      gint64 number;
-
-      if (!g_ascii_isdigit (entry->d_name[0]))
-        continue;
-      number = g_ascii_strtoll (entry->d_name, NULL, 10);
-      if (number / HAND % self->n_parts != self->part
-          || is_elsewhere (self, dirfd (self->proc), entry->d_name))
-        continue;
-      switch (open_and_look (self, (pid_t)number))
+      if (self->next == self->n_hand)
+        {
+          self->next = 0;
+          self->n_hand = agl_proc_pass_take (self->pass, self->hand);
+        }
+      if (self->n_hand <= 0)
+        break;
+      *pid = self->hand[self->next++];
+      switch (examine (self, *pid))
         {
         case THERE:
-          *pid = (pid_t)number;
           *process = self->process;
           return TRUE;
         case ELSEWHERE:
@@ -378,11 +423,15 @@ agl_cwd_scan_next (AglCwdScan *self, pid_t *pid, int *process, GError **error)
           self->n_unreadable++;
           break;
         case FAILED:
-          g_set_error (error, AGL_ERROR, AGL_ERROR_UNAVAILABLE, "Cannot look at process %s: %s",
-                       entry->d_name, g_strerror (errno));
+          g_set_error (error, AGL_ERROR, AGL_ERROR_UNAVAILABLE, "Cannot look at process %d: %s", (int)*pid,
+                       g_strerror (errno));
           return FALSE;
         }
     }
+  if (self->n_hand < 0)
+    g_set_error (error, AGL_ERROR, AGL_ERROR_UNAVAILABLE, "Cannot look at the processes in /proc: %s",
+                 g_strerror (errno));
+  self->n_hand = self->next = 0;
   return FALSE;
 }
 

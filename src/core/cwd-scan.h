@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 #include "core/directory.h"
+#include "core/proc-pass.h"
 
-/* One pass over /proc: whose working directory is a given one, or below it. */
+/* Whose working directory is a given one, or below it. */
 typedef struct _AglCwdScan AglCwdScan;
 
 typedef enum
@@ -15,20 +16,17 @@ typedef enum
  *
  * - The directory itself by its identity: statx(2) through /proc/PID/cwd costs as much as readlink(2) and is
  *   right whatever the path is called, in other mount namespaces and under bind mounts too.
- * - What is below by a walk up "..", as that process's mounts lead. Each directory is walked from once per
- *   pass, whatever number of processes work there.
+ * - What is below by a walk up "..", as that process's mounts lead, from one descriptor of where the process
+ *   works: what is concluded is true of one moment, however often it changes its directory meanwhile. Each
+ *   directory is walked from once per scan, whatever number of processes work there.
  * - Without patience, what agl_mount_guard_judge() forbids to touch is told by the text of the link alone,
  * and only in this process's own mount namespace, where the text is a path.
  *
- * Errors: AGL_ERROR_UNAVAILABLE. */
+ * @pass: borrowed. Scans in several threads may share one: together they meet each process once. */
 AglCwdScan *
-agl_cwd_scan_new (const AglDirectory *directory, AglScanDepth depth, AglPatience patience, GError **error);
+agl_cwd_scan_new (AglProcPass *pass, const AglDirectory *directory, AglScanDepth depth, AglPatience patience);
 void agl_cwd_scan_free (AglCwdScan *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglCwdScan, agl_cwd_scan_free)
-
-/* Before the first step: only part @part, from 0 on, of @n_parts. A process belongs to one part by its
- * number, so that scans of all the parts, each in a thread of its own, meet each process once. */
-void agl_cwd_scan_set_part (AglCwdScan *self, guint part, guint n_parts);
 
 /* The next process that is there, in the order of their numbers. *@process: a descriptor of its /proc/PID (or
  * a thread's, where the main thread has ended), the scan's own and good until the next call. FALSE at the

@@ -21,9 +21,16 @@ typedef struct
   const AglDirectory *directory;
   const AglProcess *process;
   AglPatience patience;
-  char folder[AGL_PROC_FOLDER_BYTES];   /* /proc/PID, or a thread's of it */
-  char link[AGL_PROC_FOLDER_BYTES + 8]; /* its cwd */
+  int proc;                             /* of /proc; -1: none */
+  char link[AGL_PROC_FOLDER_BYTES + 8]; /* /proc/PID/cwd, or a thread's of it */
 } Look;
+
+/* What the link is called from look->proc. */
+static const char *
+get_name (const Look *look)
+{
+  return look->proc < 0 ? look->link : look->link + strlen ("/proc/");
+}
 
 void
 agl_sighting_clear (AglSighting *sighting)
@@ -65,7 +72,7 @@ is_unchanged (const Look *look, const AglSighting *last, const char *text)
     return FALSE;
   if (last->n_unconfirmed + 1 < CONFIRM_EVERY)
     return TRUE;
-  return agl_inode_read (AT_FDCWD, look->link, look->patience, &inode)
+  return agl_inode_read (look->proc, get_name (look), look->patience, &inode)
          && agl_directory_id_equal (&inode.id, &last->seen) && inode.born_nsec == last->seen_born_nsec;
 }
 
@@ -128,7 +135,7 @@ is_real_top (const Look *look, const AglInode *top)
       errno = EAGAIN;
       return FALSE;
     }
-  g_snprintf (link, sizeof link, "%s/root", look->folder);
+  g_snprintf (link, sizeof link, "%.*s/root", (int)(strrchr (look->link, '/') - look->link), look->link);
   fd = open (link, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0 || !agl_inode_read (fd, "", look->patience, &root))
     return FALSE;
@@ -260,7 +267,7 @@ look_into (const Look *look, const char *text, AglSighting *sighting)
       errno = EAGAIN;
       return FALSE;
     }
-  fd = open (look->link, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  fd = openat (look->proc, get_name (look), O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0 || !agl_inode_read (fd, "", look->patience, &inode)
       || !agl_filesystem_read (fd, &inode, look->patience, &start.filesystem))
     return FALSE;
@@ -274,15 +281,16 @@ static ssize_t
 read_cwd (Look *look, char text[PATH_MAX])
 {
   pid_t pid = agl_process_get_pid (look->process);
+  char folder[AGL_PROC_FOLDER_BYTES];
   ssize_t n;
 
-  g_snprintf (look->folder, sizeof look->folder, "/proc/%d", (int)pid);
-  g_snprintf (look->link, sizeof look->link, "%s/cwd", look->folder);
-  n = readlink (look->link, text, PATH_MAX - 1);
-  if (n < 0 && errno == ENOENT && agl_proc_find_thread (pid, look->folder))
+  look->proc = agl_proc_get_folder ();
+  g_snprintf (look->link, sizeof look->link, "/proc/%d/cwd", (int)pid);
+  n = readlinkat (look->proc, get_name (look), text, PATH_MAX - 1);
+  if (n < 0 && errno == ENOENT && agl_proc_find_thread (pid, folder))
     {
-      g_snprintf (look->link, sizeof look->link, "%s/cwd", look->folder);
-      n = readlink (look->link, text, PATH_MAX - 1);
+      g_snprintf (look->link, sizeof look->link, "%s/cwd", folder);
+      n = readlinkat (look->proc, get_name (look), text, PATH_MAX - 1);
     }
   if (n >= 0)
     text[n] = '\0';

@@ -272,6 +272,25 @@ agl_lock_table_list (const AglLockTable *self)
 }
 
 GPtrArray *
+agl_lock_table_list_pids (const AglLockTable *self, GHashTable *pids)
+{
+  GPtrArray *locks = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_lock_unref);
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, self->ledger.by_id);
+  while (g_hash_table_iter_next (&iter, &value, NULL))
+    {
+      AglLock *lock = value;
+
+      if (!lock->manual && g_hash_table_contains (pids, GINT_TO_POINTER (lock->token.pid)))
+        g_ptr_array_add (locks, agl_lock_ref (lock));
+    }
+  g_ptr_array_sort (locks, agl_lock_compare_ids);
+  return locks;
+}
+
+GPtrArray *
 agl_lock_table_list_directory (const AglLockTable *self, const AglDirectory *directory)
 {
   GPtrArray *locks = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_lock_unref);

@@ -130,6 +130,8 @@ AglLock *agl_lock_table_lookup (const AglLockTable *self, guint64 id); /* (trans
 /* (transfer full) (element-type AglLock), ordered by id, never NULL. */
 GPtrArray *agl_lock_table_list (const AglLockTable *self);
 GPtrArray *agl_lock_table_list_directory (const AglLockTable *self, const AglDirectory *directory);
+/* Of processes whose numbers are in @pids (a set of GINT_TO_POINTER). */
+GPtrArray *agl_lock_table_list_pids (const AglLockTable *self, GHashTable *pids);
 GPtrArray *agl_lock_table_list_holder (const AglLockTable *self, const AglProcess *holder);
 /* (transfer container) (element-type AglWaiter), in order of arrival. */
 GPtrArray *agl_lock_table_list_waiters (const AglLockTable *self);

@@ -116,8 +116,8 @@ void agl_lock_set_directory (AglLock *self, AglDirectory *directory);
 /* For arrays of locks: by id. */
 int agl_lock_compare_ids (gconstpointer a, gconstpointer b);
 
-/* The holder's command of now, escaped for display: it may have become another program since it took the lock.
- * Where that cannot be read, the one last seen. Caller frees. */
+/* The holder's command of now, escaped for display: it may have become another program since it took the
+ * lock. Where that cannot be read, the one last seen. Caller frees. */
 char *agl_lock_dup_command (const AglLock *self);
 
 /* TRUE when @process holds it. A manual lock is nobody's. */

@@ -107,19 +107,16 @@ compare_pids (gconstpointer a, gconstpointer b)
   return (first->pid > second->pid) - (first->pid < second->pid);
 }
 
-/* One part of the pass. */
+/* What one thread finds. */
 typedef struct
 {
+  AglProcPass *pass;
   const AglDirectory *directory;
   const AglAgentCatalog *catalog;
   AglPatience patience;
-  guint number;
   GPtrArray *occupants; /* AglOccupant; NULL: error */
   GError *error;
 } Part;
-
-/* Two processors are what nearly every machine has to spare for a moment. */
-#define N_PARTS 2
 
 static gpointer
 find_part (gpointer data)
@@ -128,13 +125,10 @@ find_part (gpointer data)
   g_autofree AglCommandLineBuffer *buffer = g_new (AglCommandLineBuffer, 1);
   g_autoptr (GPtrArray) occupants = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_occupant_free);
   g_autoptr (AglCwdScan) scan =
-      agl_cwd_scan_new (part->directory, AGL_SCAN_BELOW, part->patience, &part->error);
+      agl_cwd_scan_new (part->pass, part->directory, AGL_SCAN_BELOW, part->patience);
   pid_t pid;
   int process;
 
-  if (scan == NULL)
-    return NULL;
-  agl_cwd_scan_set_part (scan, part->number, N_PARTS);
   while (part->error == NULL && agl_cwd_scan_next (scan, &pid, &process, &part->error))
     {
       AglOccupant *occupant = describe (pid, process, part->catalog, buffer, &part->error);
@@ -149,20 +143,27 @@ find_part (gpointer data)
   return NULL;
 }
 
+/* With the help of one more thread: two processors are what nearly every machine has to spare for a moment.
+ */
 GPtrArray *
 agl_occupants_find (const AglDirectory *directory,
                     const AglAgentCatalog *catalog,
                     AglPatience patience,
                     GError **error)
 {
-  Part first = { directory, catalog, patience, 0 }, second = { directory, catalog, patience, 1 };
-  GThread *helper = g_thread_try_new ("agl-occupants", find_part, &second, NULL);
+  g_autoptr (AglProcPass) pass = agl_proc_pass_new (error);
+  Part first = { pass, directory, catalog, patience };
+  Part second = first;
+  GThread *helper;
 
+  if (pass == NULL)
+    return NULL;
+  helper = g_thread_try_new ("agl-occupants", find_part, &second, NULL);
   find_part (&first);
-  if (helper != NULL)
-    g_thread_join (helper);
+  if (helper == NULL)
+    second.occupants = g_ptr_array_new ();
   else
-    find_part (&second);
+    g_thread_join (helper);
   if (first.occupants != NULL && second.occupants != NULL)
     {
       g_ptr_array_extend_and_steal (first.occupants, second.occupants);
@@ -225,13 +226,15 @@ agl_occupants_find_agents (const AglDirectory *directory,
 {
   g_autoptr (GPtrArray) agents = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_outsider_unref);
   g_autofree AglCommandLineBuffer *buffer = g_new (AglCommandLineBuffer, 1);
-  g_autoptr (AglCwdScan) scan = agl_cwd_scan_new (directory, AGL_SCAN_EXACT, AGL_PATIENCE_NONE, error);
+  g_autoptr (AglProcPass) pass = agl_proc_pass_new (error);
+  g_autoptr (AglCwdScan) scan = NULL;
   g_autoptr (GError) problem = NULL;
   pid_t pid;
   int process;
 
-  if (scan == NULL)
+  if (pass == NULL)
     return NULL;
+  scan = agl_cwd_scan_new (pass, directory, AGL_SCAN_EXACT, AGL_PATIENCE_NONE);
   while (problem == NULL && agl_cwd_scan_next (scan, &pid, &process, &problem))
     {
       AglAgentMatch match;

@@ -3,7 +3,23 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
+
+int
+agl_proc_get_folder (void)
+{
+  static int kept = -1;
+  int fd = g_atomic_int_get (&kept);
+
+  if (fd >= 0)
+    return fd;
+  fd = open ("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0 || g_atomic_int_compare_and_exchange (&kept, -1, fd))
+    return fd;
+  close (fd);
+  return g_atomic_int_get (&kept);
+}
 
 /* A thread that has ended has no working directory; one that may not be looked into has. */
 static gboolean

@@ -6,6 +6,11 @@
 /* "/proc/PID/task/TID" and what is in it. */
 #define AGL_PROC_FOLDER_BYTES 64
 
+/* A descriptor of /proc that is kept, and nobody's to close: asking ten thousand processes from there takes
+ * six percent less than from the root. It stays that of the PID namespace in which it was first asked for.
+ * -1 while there is none to be had; whoever names the whole path all the same needs none. */
+int agl_proc_get_folder (void);
+
 /* A main thread may end before the others (pthread_exit(3) in main). Its process lives on, but what it worked
  * with went with that thread: /proc/PID/cwd, root and ns/mnt read ENOENT, as those of a zombie do. Those of
  * the threads that run on do not.

@@ -299,20 +299,22 @@ cwd_to_tell (const AglCall *call, const AglOccupant *occupant)
                                                        : agl_directory_get_path (call->directory);
 }
 
-/* What the processes in the directory hold: a lock on it before one above or below it. */
+/* What the @occupants hold: a lock on the directory before one above or below it. */
 static GHashTable *
-index_locks (AglCall *call)
+index_locks (AglCall *call, GPtrArray *occupants)
 {
-  g_autoptr (GPtrArray) locks = agl_lock_table_list (agl_keeper_get_table (call->service->keeper));
+  g_autoptr (GHashTable) pids = g_hash_table_new (NULL, NULL);
+  g_autoptr (GPtrArray) locks = NULL;
   GHashTable *by_pid = g_hash_table_new (NULL, NULL);
 
+  for (guint i = 0; i < occupants->len; i++)
+    g_hash_table_add (pids, GINT_TO_POINTER (((const AglOccupant *)g_ptr_array_index (occupants, i))->pid));
+  locks = agl_lock_table_list_pids (agl_keeper_get_table (call->service->keeper), pids);
   for (guint i = 0; i < locks->len; i++)
     {
       AglLock *lock = g_ptr_array_index (locks, i);
       gpointer pid = GINT_TO_POINTER (lock->token.pid);
 
-      if (lock->manual)
-        continue;
       if (agl_directory_equal (lock->directory, call->directory)
           || (!g_hash_table_contains (by_pid, pid)
               && (agl_directory_is_below (lock->directory, call->directory)
@@ -335,7 +337,7 @@ on_counted (gpointer result, GError *error, gpointer user_data)
       agl_call_fail (call, g_error_copy (error), AGL_CALL_FINAL);
       return;
     }
-  by_pid = index_locks (call);
+  by_pid = index_locks (call, occupants);
   g_variant_builder_init (&found, G_VARIANT_TYPE ("aa{sv}"));
   for (guint i = 0; i < occupants->len; i++)
     {

@@ -20,6 +20,7 @@ double agl_bench_quantile (GArray *samples, double quantile);
 double agl_bench_median (GArray *samples);
 /* Slope of log y over log x: 0 is "does not grow", 1 is "grows as the number does". */
 double agl_bench_exponent (const double *x, const double *y, guint n);
+GArray *agl_bench_batch (AglTimed timed, gpointer data, guint batch);
 
 /* @rounds times: @batch of one, then @batch of the other, in turns; the first round is thrown away. */
 AglPair *agl_pair_measure (
@@ -36,7 +37,7 @@ typedef enum
   AGL_GOAL_NONE /* told for its own sake */
 } AglGoal;
 
-/* Marks what follows as taken under load when somebody else uses the machine now. */
+/* What is added from here on is marked where others used the machine between this and then. */
 void agl_report_begin (const char *topic);
 /* @reference and @ratio may be NAN. The goal is about @ratio, or about @ours where that is NAN. */
 void agl_report_add (const char *what,
@@ -57,14 +58,15 @@ typedef struct
   char *bin;  /* folder of the built programs of the benchmark */
   char *root; /* temporary folder */
   char *fast; /* another, in memory, as runtime directories are */
-  char *here; /* where this process works */
+  char *here; /* where this process works: for all scenes the same, where they are told so */
   char *bus, *direct;
   char *daemon, *cli; /* programs */
   GPid bus_pid, daemon_pid, alone_pid;
   GDBusConnection *on_bus, *on_direct, *on_alone;
 } AglScene;
 
-AglScene *agl_scene_new (const char *bin, const char *daemon, const char *cli);
+/* @here: (nullable): that of another scene, which is to outlive this one. */
+AglScene *agl_scene_new (const char *bin, const char *daemon, const char *cli, const char *here);
 void agl_scene_free (AglScene *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglScene, agl_scene_free)
 
@@ -81,6 +83,8 @@ void agl_scene_await_name (AglScene *self, const char *name);
 
 GPid agl_bench_spawn (const char *const *argv, const char *const *extra_environment, int *in, int *out);
 void agl_bench_end (GPid *pid, int signal);
+/* For one that ends by itself. */
+void agl_bench_await_end (GPid *pid);
 /* Spawns, waits for its success, and says how long that took. */
 double agl_bench_run (const char *const *argv);
 G_NORETURN void agl_bench_fail (const char *format, ...) G_GNUC_PRINTF (1, 2);
@@ -101,10 +105,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglFleet, agl_fleet_free)
 void agl_fleet_lock (AglFleet *self, GDBusConnection *connection, guint first, guint end);
 
 /* The service's object, and in bench-daemon the one that does nothing (noop-object.c). */
+#define AGL_LOCKS_NAME "org.agentctl.Locks"
 #define AGL_LOCKS_PATH "/org/agentctl/Locks"
 #define AGL_NOOP_PATH  "/org/agentctl/Bench"
 
 GDBusConnection *agl_bench_connect (const char *address, gboolean is_bus);
+/* To a process that was just started: its socket is there a moment before it listens. */
+GDBusConnection *agl_bench_connect_patiently (const char *address, gboolean is_bus);
 GVariant *agl_bench_call (GDBusConnection *connection,
                           const char *name,
                           const char *path,
@@ -119,15 +126,100 @@ GHashTable *agl_bench_cpu (GPid pid);
 /* What all threads that there are @after did since @before. */
 double agl_bench_since (GHashTable *before, GHashTable *after);
 
+/* Microseconds of processors, all threads: of one, and of us and all that we started. */
+double agl_bench_processor_time (GPid pid);
+double agl_bench_own_processor_time (void);
+
+/* What was taken of all processors since, from 0 to 1. Waits where too little time has passed to say. */
+typedef struct
+{
+  double others; /* other processes */
+  double kernel; /* the kernel's own threads */
+  char *busiest; /* the name of that of them which took most */
+} AglLoad;
+
+void agl_load_begin (void);
+AglLoad agl_load_since (void); /* free @busiest with g_free() */
+
+/* What is timed (timed.c). */
+
+typedef struct
+{
+  GDBusConnection *connection;
+  const char *name; /* NULL on a direct socket */
+  const char *path, *directory, *address;
+  gboolean looks;            /* for unregistered agents */
+  const pid_t *pids;         /* two that work in or below the directory */
+  GArray *acquire, *release; /* (nullable): each half */
+} AglTarget;
+
+AglTarget agl_target_on_bus (const AglScene *scene);
+AglTarget agl_target_direct (const AglScene *scene);
+double agl_timed_acquire_and_release (gpointer target); /* the mean of both */
+double agl_timed_doors (gpointer targets);              /* no time: the first's by the second's */
+double agl_timed_check (gpointer target);
+double agl_timed_connect_and_acquire (gpointer target);
+double agl_timed_look (gpointer target);
+double agl_timed_occupants (gpointer target);
+double agl_timed_list (gpointer target);
+double agl_timed_transfer (gpointer target); /* there or back */
+double agl_timed_grant (gpointer target);    /* to who waits, from the Release on */
+double agl_timed_program (gpointer argv);
+
+/* How it grows. */
+
+#define AGL_GROWTH_POINTS 4
+
+extern const guint agl_growth_locks[AGL_GROWTH_POINTS];
+
+typedef struct
+{
+  GArray *of[AGL_GROWTH_POINTS]; /* double */
+} AglSeries;
+
+typedef struct
+{
+  AglSeries *samples;   /* each call */
+  AglSeries *times;     /* the median of each round */
+  AglSeries *processor; /* what the service's processor time grew by, per call, in each round */
+} AglGrowth;
+
+typedef struct
+{
+  double points[AGL_GROWTH_POINTS];
+  double ratio;    /* with most locks, by that without */
+  double exponent; /* of the points with locks */
+} AglCurve;
+
+/* @data: as many as there are points, each of @size bytes. */
+AglGrowth *agl_growth_measure (
+    AglScene *const *scenes, AglTimed timed, gconstpointer data, gsize size, guint batch, guint rounds);
+void agl_growth_free (AglGrowth *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglGrowth, agl_growth_free)
+/* Medians of the rounds, of their ratios and of their exponents. */
+AglCurve agl_series_curve (const AglSeries *self);
+/* Of everything at once. */
+AglCurve agl_series_quantile_curve (const AglSeries *self, double quantile);
+
+typedef enum
+{
+  AGL_GROWTH_FREE,  /* it may grow */
+  AGL_GROWTH_NONE,  /* from 100 locks on it may not */
+  AGL_GROWTH_STRICT /* and with most it may cost no more than without */
+} AglGrowthGoal;
+
+/* @unit: empty for a plain number. */
+void agl_report_curve (const char *what, const AglCurve *curve, const char *unit, AglGrowthGoal goal);
+
 /* The rows. */
-void agl_rows_calls (AglScene *scene, guint n_locks);
-/* What is measured from here on are the points of one curve, on one service with the same processes alive. */
-void agl_rows_calls_begin_curve (void);
-void agl_rows_calls_growth (void);
+void agl_rows_calls (AglScene *scene);
 void agl_rows_fresh (AglScene *scene);
 void agl_rows_throughput (AglScene *scene);
 int agl_rows_throughput_client (const char *address, const char *path, const char *directory);
 void agl_rows_death (AglScene *scene, guint n_locks);
+/* Each with as many locks as agl_growth_locks says. */
+void agl_rows_growth (AglScene *const *scenes, const AglFleet *fleet);
+void agl_rows_death_growth (AglScene *const *scenes);
 void agl_rows_list (AglScene *scene);
 void agl_rows_whole_process (AglScene *scene);
 void agl_rows_detection (AglScene *scene);

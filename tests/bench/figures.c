@@ -55,8 +55,8 @@ agl_bench_exponent (const double *x, const double *y, guint n)
   return (n * sxy - sx * sy) / (n * sxx - sx * sx);
 }
 
-static GArray *
-measure_batch (AglTimed timed, gpointer data, guint batch)
+GArray *
+agl_bench_batch (AglTimed timed, gpointer data, guint batch)
 {
   GArray *samples = g_array_new (FALSE, FALSE, sizeof (double));
 
@@ -80,8 +80,8 @@ agl_pair_measure (
   self->ratios = g_array_new (FALSE, FALSE, sizeof (double));
   for (guint round = 0; round <= rounds; round++)
     {
-      g_autoptr (GArray) first = measure_batch (ours, our_data, batch);
-      g_autoptr (GArray) second = measure_batch (reference, reference_data, batch);
+      g_autoptr (GArray) first = agl_bench_batch (ours, our_data, batch);
+      g_autoptr (GArray) second = agl_bench_batch (reference, reference_data, batch);
       double ratio = agl_bench_median (first) / agl_bench_median (second);
 
       if (round == 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* bench BIN DAEMON CLIENT JSON [PAGE]: runs all rows in order of how many processes and locks they need. With
- * PAGE the table replaces the one in that file of Markdown. */
+ * PAGE the tables replace those in that file of Markdown. bench BIN DAEMON CLIENT JSON growth: those about
+ * growth. */
 #include "bench.h"
 
 #include <math.h>
@@ -72,7 +73,7 @@ run_small (AglScene *scene)
 {
   agl_scene_connect (scene);
   agl_scene_start_alone (scene);
-  agl_rows_calls (scene, 0);
+  agl_rows_calls (scene);
   agl_rows_fresh (scene);
   agl_rows_whole_process (scene);
   agl_rows_throughput (scene);
@@ -94,54 +95,63 @@ run_scans (AglScene *scene)
   }
 }
 
+/* The scene with most locks is @scene itself; the others are there for this alone. */
 static void
-run_large (AglScene *scene, const char *product)
+run_growth (AglScene *scene, AglFleet *fleet)
+{
+  AglScene *scenes[AGL_GROWTH_POINTS];
+  double before, after;
+
+  for (guint i = 0; i < AGL_GROWTH_POINTS; i++)
+    {
+      gboolean is_last = i == AGL_GROWTH_POINTS - 1;
+
+      scenes[i] = is_last ? scene : agl_scene_new (scene->bin, scene->daemon, scene->cli, scene->here);
+      if (!is_last)
+        agl_scene_start_daemon (scenes[i]);
+      if (!is_last)
+        agl_scene_connect (scenes[i]);
+      if (!is_last)
+        agl_fleet_lock (fleet, scenes[i]->on_direct, 0, agl_growth_locks[i]);
+    }
+  agl_report_begin ("memory with 10 000 locks");
+  before = agl_bench_resident_kib (scene->daemon_pid);
+  agl_fleet_lock (fleet, scene->on_direct, 0, MANY);
+  after = agl_bench_resident_kib (scene->daemon_pid);
+  agl_report_add ("resident memory per lock at 10 000", (after - before) * 1024 / MANY, NAN, "B", NAN,
+                  AGL_GOAL_AT_MOST, 700);
+  agl_rows_growth (scenes, fleet);
+  for (guint i = 0; i < AGL_GROWTH_POINTS - 1; i++)
+    agl_scene_free (scenes[i]);
+}
+
+static void
+run_large (AglScene *scene, const char *product, gboolean growth_only)
 {
   g_autoptr (AglFleet) fleet = agl_fleet_new (scene, "fleet-10000", MANY);
-  double before, after;
 
   /* A service that has done nothing yet: what earlier rows left in its heap would hide what locks take. */
   agl_scene_stop_daemon (scene);
   agl_scene_start_daemon (scene);
   agl_scene_connect (scene);
-  agl_report_begin ("locks");
-  before = agl_bench_resident_kib (scene->daemon_pid);
-  agl_rows_calls_begin_curve ();
-  agl_rows_calls (scene, 0);
-  agl_fleet_lock (fleet, scene->on_direct, 0, 100);
-  agl_rows_calls (scene, 100);
-  agl_fleet_lock (fleet, scene->on_direct, 100, 1000);
-  agl_rows_calls (scene, 1000);
-  agl_fleet_lock (fleet, scene->on_direct, 1000, MANY);
-  after = agl_bench_resident_kib (scene->daemon_pid);
-  agl_report_add ("resident memory per lock at 10 000", (after - before) * 1024 / MANY, NAN, "B", NAN,
-                  AGL_GOAL_AT_MOST, 700);
-  agl_rows_calls (scene, MANY);
-  agl_rows_calls_growth ();
+  run_growth (scene, fleet);
+  if (growth_only)
+    return;
   agl_rows_death (scene, MANY);
-  agl_rows_rounds (scene, fleet, ROUNDS_SEC);
   agl_rows_list (scene);
+  agl_rows_rounds (scene, fleet, ROUNDS_SEC);
   g_free (scene->daemon);
   scene->daemon = g_strdup (product);
   agl_rows_start (scene);
 }
 
-int
-main (int argc, char **argv)
+static void
+run_all (AglScene *scene, const char *product)
 {
-  g_autoptr (AglScene) scene = NULL, quiet = NULL;
-  g_autofree char *beside = NULL;
+  g_autoptr (AglScene) quiet = agl_scene_new (scene->bin, product, scene->cli, scene->here);
   Idle idle = { 0 };
 
-  if (argc == 5 && strcmp (argv[1], "client") == 0)
-    return agl_rows_throughput_client (argv[2], argv[3], argv[4]);
-  if (argc < 5)
-    return 64;
-  beside = g_build_filename (argv[1], "bench-daemon", NULL);
-  quiet = agl_scene_new (argv[1], argv[2], argv[3]);
   agl_scene_start_daemon (quiet);
-  scene = agl_scene_new (argv[1], beside, argv[3]);
-  agl_scene_start_daemon (scene);
   /* What a start does late is over by now. */
   g_usleep (1000000);
   report_empty_size (quiet);
@@ -152,7 +162,27 @@ main (int argc, char **argv)
   run_scans (scene);
   report_idle (&idle);
   g_clear_pointer (&idle.switches, g_hash_table_unref);
-  run_large (scene, argv[2]);
-  agl_report_print (argv[4], argc > 5 ? argv[5] : NULL);
+  run_large (scene, product, FALSE);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (AglScene) scene = NULL;
+  g_autofree char *beside = NULL;
+  gboolean growth_only = argc == 6 && strcmp (argv[5], "growth") == 0;
+
+  if (argc == 5 && strcmp (argv[1], "client") == 0)
+    return agl_rows_throughput_client (argv[2], argv[3], argv[4]);
+  if (argc < 5)
+    return 64;
+  beside = g_build_filename (argv[1], "bench-daemon", NULL);
+  scene = agl_scene_new (argv[1], beside, argv[3], NULL);
+  agl_scene_start_daemon (scene);
+  if (growth_only)
+    run_large (scene, argv[2], TRUE);
+  else
+    run_all (scene, argv[2]);
+  agl_report_print (argv[4], growth_only ? NULL : argv[5]);
   return 0;
 }

@@ -1,55 +1,35 @@
 /* SPDX-License-Identifier: MIT */
-#include "bench.h"
 
-#include <json-glib/json-glib.h>
+/* What was measured, and whether it is what was wanted. */
+#include "report-private.h"
+
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
-/* Of all processors' time, taken by others before a row begins: more than this and a row is marked. */
-#define LOADED 0.10
-
-#define LOOK_USEC 150000
-
-typedef struct
-{
-  char *what, *unit;
-  double ours, reference, ratio, goal;
-  AglGoal kind;
-  gboolean loaded;
-} Row;
+/* With most locks, by that without. */
+#define STRICT_RATIO 1.10
 
 static GPtrArray *rows;
-static gboolean is_loaded;
-
-static void
-read_stat (double *busy, double *all)
-{
-  unsigned long long user, nice, sys, idle, wait, irq, soft, steal;
-  FILE *file = fopen ("/proc/stat", "re");
-
-  if (file == NULL
-      || fscanf (file, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &sys, &idle, &wait, &irq,
-                 &soft, &steal)
-             != 8)
-    agl_bench_fail ("/proc/stat cannot be read");
-  fclose (file);
-  *busy = user + nice + sys + irq + soft + steal;
-  *all = *busy + idle + wait;
-}
 
 void
 agl_report_begin (const char *topic)
 {
-  double busy, all, busy_then, all_then;
+  fprintf (stderr, "[%6.1f s] %s\n", agl_bench_now () / 1e6, topic);
+  agl_load_begin ();
+}
 
-  read_stat (&busy, &all);
-  g_usleep (LOOK_USEC);
-  read_stat (&busy_then, &all_then);
-  is_loaded = all_then > all && (busy_then - busy) / (all_then - all) > LOADED;
-  fprintf (stderr, "[%6.1f s] %s%s\n", agl_bench_now () / 1e6, topic,
-           is_loaded ? " (others use this machine)" : "");
+static AglReportRow *
+add_row (const char *what, const char *unit)
+{
+  AglReportRow *row = g_new0 (AglReportRow, 1);
+
+  row->what = g_strdup (what);
+  row->unit = g_strdup (unit);
+  row->load = agl_load_since ();
+  if (rows == NULL)
+    rows = g_ptr_array_new ();
+  g_ptr_array_add (rows, row);
+  return row;
 }
 
 void
@@ -61,19 +41,13 @@ agl_report_add (const char *what,
                 AglGoal kind,
                 double goal)
 {
-  Row *row = g_new0 (Row, 1);
+  AglReportRow *row = add_row (what, unit);
 
-  row->what = g_strdup (what);
-  row->unit = g_strdup (unit);
   row->ours = ours;
   row->reference = reference;
   row->ratio = ratio;
   row->kind = kind;
   row->goal = goal;
-  row->loaded = is_loaded;
-  if (rows == NULL)
-    rows = g_ptr_array_new ();
-  g_ptr_array_add (rows, row);
 }
 
 void
@@ -83,170 +57,178 @@ agl_report_pair (const char *what, const AglPair *pair, AglGoal kind, double goa
                   agl_bench_median (pair->ratios), kind, goal);
 }
 
-static gboolean
-is_met (const Row *row)
+void
+agl_report_curve (const char *what, const AglCurve *curve, const char *unit, AglGrowthGoal goal)
 {
-  double value = isnan (row->ratio) ? row->ours : row->ratio;
+  AglReportRow *row = add_row (what, unit);
 
+  row->ours = curve->points[AGL_GROWTH_POINTS - 1];
+  row->reference = curve->points[0];
+  row->ratio = curve->ratio;
+  row->kind = goal == AGL_GROWTH_FREE ? AGL_GOAL_NONE : AGL_GOAL_AT_MOST;
+  row->goal = goal == AGL_GROWTH_STRICT ? STRICT_RATIO : NAN;
+  row->curve = g_memdup2 (curve, sizeof *curve);
+}
+
+/* As it is shown: what reads as the goal meets it. */
+static double
+round_to_shown (double value)
+{
+  return round (value * 100) / 100;
+}
+
+gboolean
+agl_report_row_is_met (const AglReportRow *row)
+{
+  double value = round_to_shown (isnan (row->ratio) ? row->ours : row->ratio);
+
+  if (row->curve != NULL && round_to_shown (row->curve->exponent) > AGL_REPORT_EXPONENT)
+    return FALSE;
+  if (isnan (row->goal))
+    return TRUE;
   return row->kind == AGL_GOAL_AT_MOST ? value <= row->goal : value >= row->goal;
 }
 
-static char *
-format_number (double value, const char *unit)
+char *
+agl_report_format (double value, const char *unit)
 {
-  char *text;
-
   if (isnan (value))
-    text = g_strdup ("–");
-  else if (fabs (value) >= 100)
-    text = g_strdup_printf ("%.0f %s", value, unit);
-  else
-    text = g_strdup_printf ("%.2f %s", value, unit);
-  return g_strchomp (text);
+    return g_strdup ("–");
+  if (fabs (value) < 0.005)
+    value = 0; /* and not "-0.00" */
+  return g_strchomp (g_strdup_printf (fabs (value) >= 100 ? "%.0f %s" : "%.2f %s", value, unit));
 }
 
-static char *
-format_goal (const Row *row)
+char *
+agl_report_row_goal (const AglReportRow *row)
 {
   if (row->kind == AGL_GOAL_NONE)
     return g_strdup ("");
+  if (row->curve != NULL && isnan (row->goal))
+    return g_strdup_printf ("≤ %g", AGL_REPORT_EXPONENT);
+  if (row->curve != NULL)
+    return g_strdup_printf ("≤ %g, ≤ %g", row->goal, AGL_REPORT_EXPONENT);
   return g_strdup_printf ("%s %g", row->kind == AGL_GOAL_AT_MOST ? "≤" : "≥", row->goal);
 }
 
-static const char *
-format_met (const Row *row)
+char *
+agl_report_row_met (const AglReportRow *row)
 {
-  if (row->kind == AGL_GOAL_NONE)
-    return "";
-  return is_met (row) ? "yes" : "NO";
+  const char *met = row->kind == AGL_GOAL_NONE ? "" : agl_report_row_is_met (row) ? "yes" : "NO";
+
+  if (row->load.others <= AGL_REPORT_LOADED)
+    return g_strdup (met);
+  return g_strchug (g_strdup_printf ("%s (under load: others took %.0f %%)", met, row->load.others * 100));
 }
 
-static void
-print_number (double value, int width, const char *unit)
+char *
+agl_report_remark (GPtrArray *all)
 {
-  g_autofree char *text = format_number (value, unit);
+  const AglReportRow *most = NULL;
 
+  for (guint i = 0; i < all->len; i++)
+    {
+      const AglReportRow *row = g_ptr_array_index (all, i);
+
+      if (most == NULL || row->load.kernel > most->load.kernel)
+        most = row;
+    }
+  if (most == NULL || most->load.kernel <= AGL_REPORT_LOADED)
+    return NULL;
+  return g_strdup_printf (
+      "Meanwhile threads of the kernel itself, %s before all, took up to %.0f %% of all processors.",
+      most->load.busiest, most->load.kernel * 100);
+}
+
+/* printf counts bytes. */
+static void
+print_right (int width, const char *text)
+{
   printf ("%*s%s", width - (int)g_utf8_strlen (text, -1), "", text);
 }
 
 static void
-write_json (const char *path)
+print_left (int width, const char *text)
 {
-  g_autoptr (JsonBuilder) builder = json_builder_new ();
-  g_autoptr (JsonGenerator) generator = json_generator_new ();
-  g_autoptr (JsonNode) root = NULL;
-  g_autoptr (GError) error = NULL;
-
-  json_builder_begin_array (builder);
-  for (guint i = 0; i < rows->len; i++)
-    {
-      const Row *row = g_ptr_array_index (rows, i);
-      const struct
-      {
-        const char *key;
-        double value;
-      } numbers[] = { { "ours", row->ours }, { "reference", row->reference }, { "ratio", row->ratio } };
-
-      json_builder_begin_object (builder);
-      json_builder_set_member_name (builder, "what");
-      json_builder_add_string_value (builder, row->what);
-      json_builder_set_member_name (builder, "unit");
-      json_builder_add_string_value (builder, row->unit);
-      for (guint n = 0; n < G_N_ELEMENTS (numbers); n++)
-        {
-          json_builder_set_member_name (builder, numbers[n].key);
-          if (isnan (numbers[n].value))
-            json_builder_add_null_value (builder);
-          else
-            json_builder_add_double_value (builder, numbers[n].value);
-        }
-      if (row->kind != AGL_GOAL_NONE)
-        {
-          json_builder_set_member_name (builder, row->kind == AGL_GOAL_AT_MOST ? "at-most" : "at-least");
-          json_builder_add_double_value (builder, row->goal);
-          json_builder_set_member_name (builder, "met");
-          json_builder_add_boolean_value (builder, is_met (row));
-        }
-      json_builder_set_member_name (builder, "under-load");
-      json_builder_add_boolean_value (builder, row->loaded);
-      json_builder_end_object (builder);
-    }
-  json_builder_end_array (builder);
-  root = json_builder_get_root (builder);
-  json_generator_set_root (generator, root);
-  json_generator_set_pretty (generator, TRUE);
-  if (!json_generator_to_file (generator, path, &error))
-    agl_bench_fail ("%s", error->message);
+  printf ("%s%*s", text, width - (int)g_utf8_strlen (text, -1), "");
 }
-
-static char *
-make_table (void)
-{
-  GString *table = g_string_new ("| row | ours | reference | ratio | goal | met |\n"
-                                 "| --- | ---: | ---: | ---: | ---: | --- |\n");
-
-  for (guint i = 0; i < rows->len; i++)
-    {
-      const Row *row = g_ptr_array_index (rows, i);
-      g_autofree char *ours = format_number (row->ours, row->unit);
-      g_autofree char *reference = format_number (row->reference, row->unit);
-      g_autofree char *ratio = format_number (row->ratio, "");
-      g_autofree char *goal = format_goal (row);
-
-      g_string_append_printf (table, "| %s%s | %s | %s | %s | %s | %s%s |\n",
-                              g_str_has_prefix (row->what, "  ") ? "· " : "",
-                              row->what + strspn (row->what, " "), ours, reference, ratio, goal,
-                              format_met (row), row->loaded ? " (under load)" : "");
-    }
-  return g_string_free (table, FALSE);
-}
-
-#define TABLE_BEGINS "<!-- figures: sh tests/bench.sh --page -->\n"
-#define TABLE_ENDS   "<!-- end of figures -->"
 
 static void
-write_page (const char *path)
+print_number (int width, double value, const char *unit)
 {
-  g_autofree char *page = NULL, *table = make_table ();
-  g_autoptr (GString) written = NULL;
-  g_autoptr (GError) error = NULL;
-  const char *begins, *ends;
+  g_autofree char *text = agl_report_format (value, unit);
 
-  if (!g_file_get_contents (path, &page, NULL, &error))
-    agl_bench_fail ("%s", error->message);
-  begins = strstr (page, TABLE_BEGINS);
-  ends = begins != NULL ? strstr (begins, TABLE_ENDS) : NULL;
-  if (ends == NULL)
-    agl_bench_fail ("%s has no place for the table", path);
-  written = g_string_new_len (page, begins - page + strlen (TABLE_BEGINS));
-  g_string_append_printf (written, "%s%s", table, ends);
-  if (!g_file_set_contents (path, written->str, (gssize)written->len, &error))
-    agl_bench_fail ("%s", error->message);
+  print_right (width, text);
+}
+
+static void
+print_verdict (int width, const AglReportRow *row)
+{
+  g_autofree char *goal = agl_report_row_goal (row), *met = agl_report_row_met (row);
+
+  print_right (width, goal);
+  printf ("  %s\n", met);
+}
+
+static void
+print_figures (void)
+{
+  printf ("%-58s %14s %14s %8s %9s  %s\n", "what", "ours", "reference", "ratio", "goal", "met");
+  for (guint i = 0; i < rows->len; i++)
+    {
+      const AglReportRow *row = g_ptr_array_index (rows, i);
+
+      if (row->curve != NULL)
+        continue;
+      print_left (58, row->what);
+      print_number (15, row->ours, row->unit);
+      print_number (15, row->reference, row->unit);
+      print_number (9, row->ratio, "");
+      print_verdict (10, row);
+    }
+}
+
+static void
+print_growth (void)
+{
+  printf ("\n%-58s", "with so many locks");
+  for (guint point = 0; point < AGL_GROWTH_POINTS; point++)
+    printf (" %12u", agl_growth_locks[point]);
+  printf (" %8s %9s %15s  %s\n", "ratio", "exponent", "goal", "met");
+  for (guint i = 0; i < rows->len; i++)
+    {
+      const AglReportRow *row = g_ptr_array_index (rows, i);
+
+      if (row->curve == NULL)
+        continue;
+      print_left (58, row->what);
+      for (guint point = 0; point < AGL_GROWTH_POINTS; point++)
+        print_number (13, row->curve->points[point], row->unit);
+      print_number (9, row->ratio, "");
+      print_number (10, row->curve->exponent, "");
+      print_verdict (16, row);
+    }
 }
 
 void
 agl_report_print (const char *json, const char *page)
 {
+  g_autofree char *remark = agl_report_remark (rows);
   guint n_goals = 0, n_met = 0;
 
-  printf ("%-58s %14s %14s %8s %9s  %s\n", "what", "ours", "reference", "ratio", "goal", "met");
   for (guint i = 0; i < rows->len; i++)
     {
-      const Row *row = g_ptr_array_index (rows, i);
-      g_autofree char *goal = NULL;
+      const AglReportRow *row = g_ptr_array_index (rows, i);
 
-      printf ("%s%*s", row->what, 58 - (int)g_utf8_strlen (row->what, -1), "");
-      print_number (row->ours, 15, row->unit);
-      print_number (row->reference, 15, row->unit);
-      print_number (row->ratio, 9, "");
-      goal = format_goal (row);
       n_goals += row->kind != AGL_GOAL_NONE;
-      n_met += row->kind != AGL_GOAL_NONE && is_met (row);
-      printf ("%*s%s  %s", 10 - (int)g_utf8_strlen (goal, -1), "", goal, format_met (row));
-      printf ("%s\n", row->loaded ? " (under load)" : "");
+      n_met += row->kind != AGL_GOAL_NONE && agl_report_row_is_met (row);
     }
+  print_figures ();
+  print_growth ();
   printf ("%u of %u goals met\n", n_met, n_goals);
-  write_json (json);
+  if (remark != NULL)
+    printf ("%s\n", remark);
+  agl_report_write_json (rows, json);
   if (page != NULL)
-    write_page (page);
+    agl_report_write_page (rows, page);
 }

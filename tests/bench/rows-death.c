@@ -11,6 +11,9 @@
 
 #define N_DEATHS 200
 
+#define GROWTH_BATCH  5
+#define GROWTH_ROUNDS 120
+
 typedef struct
 {
   _Atomic guint pid; /* who is about to die */
@@ -96,6 +99,18 @@ reference (gpointer data)
   return kill_and_wait (killer->watch, pid);
 }
 
+static void
+watch_for (GDBusConnection *listener, const char *member)
+{
+  g_autofree char *rule = g_strdup_printf ("type='signal',member='%s'", member);
+  g_autoptr (GVariant) reply = g_dbus_connection_call_sync (
+      listener, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "AddMatch",
+      g_variant_new ("(s)", rule), NULL, 0, -1, NULL, NULL);
+
+  if (reply == NULL)
+    agl_bench_fail ("no match for signals");
+}
+
 void
 agl_rows_death (AglScene *scene, guint n_locks)
 {
@@ -117,16 +132,8 @@ agl_rows_death (AglScene *scene, guint n_locks)
 
   killers[1].to = fdopen (in, "w");
   killers[1].from = fdopen (out, "r");
-  for (guint i = 0; i < 2; i++)
-    {
-      const char *rule = i == 0 ? "type='signal',member='LockReleased'" : "type='signal',member='Died'";
-      g_autoptr (GVariant) reply = g_dbus_connection_call_sync (
-          listener, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "AddMatch",
-          g_variant_new ("(s)", rule), NULL, 0, -1, NULL, NULL);
-
-      if (reply == NULL)
-        agl_bench_fail ("no match for signals");
-    }
+  watch_for (listener, "LockReleased");
+  watch_for (listener, "Died");
   g_dbus_connection_add_filter (listener, on_message, &watch, NULL);
   agl_report_begin (topic);
   pair = agl_pair_measure (ours, &killers[0], reference, &killers[1], 5, N_DEATHS / 5);
@@ -138,4 +145,49 @@ agl_rows_death (AglScene *scene, guint n_locks)
   fclose (killers[1].from);
   agl_bench_end (&pid, SIGTERM);
   g_dbus_connection_close_sync (listener, NULL, NULL);
+}
+
+/* @fleet: as many for each point as are killed there, one point's after the other's. */
+static void
+kill_at_points (AglScene *const *scenes, AglFleet *fleet, Watch *watch)
+{
+  Killer killers[AGL_GROWTH_POINTS];
+  g_autoptr (AglGrowth) growth = NULL;
+  AglCurve curve;
+
+  for (guint i = 0; i < AGL_GROWTH_POINTS; i++)
+    killers[i] = (Killer){ .watch = watch,
+                           .fleet = fleet,
+                           .next = fleet->pids->len / AGL_GROWTH_POINTS * i,
+                           .lock_through = scenes[i]->on_direct };
+  agl_report_begin ("deaths");
+  growth = agl_growth_measure (scenes, ours, killers, sizeof killers[0], GROWTH_BATCH, GROWTH_ROUNDS);
+  curve = agl_series_curve (growth->times);
+  agl_report_curve ("death → signal, median", &curve, "µs", AGL_GROWTH_NONE);
+  curve = agl_series_curve (growth->processor);
+  agl_report_curve ("  the service's processor time, whole turn", &curve, "µs", AGL_GROWTH_NONE);
+  curve = agl_series_quantile_curve (growth->samples, 0.99);
+  agl_report_curve ("death → signal, p99", &curve, "µs", AGL_GROWTH_FREE);
+}
+
+void
+agl_rows_death_growth (AglScene *const *scenes)
+{
+  g_autoptr (AglFleet) fleet =
+      agl_fleet_new (scenes[0], "victims", AGL_GROWTH_POINTS * GROWTH_BATCH * (GROWTH_ROUNDS + 1));
+  GDBusConnection *listeners[AGL_GROWTH_POINTS];
+  Watch watch = { 0 };
+
+  for (guint i = 0; i < AGL_GROWTH_POINTS; i++)
+    {
+      listeners[i] = agl_bench_connect (scenes[i]->bus, TRUE);
+      watch_for (listeners[i], "LockReleased");
+      g_dbus_connection_add_filter (listeners[i], on_message, &watch, NULL);
+    }
+  kill_at_points (scenes, fleet, &watch);
+  for (guint i = 0; i < AGL_GROWTH_POINTS; i++)
+    {
+      g_dbus_connection_close_sync (listeners[i], NULL, NULL);
+      g_object_unref (listeners[i]);
+    }
 }

@@ -7,25 +7,6 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#define NAME "org.agentctl.Locks"
-
-typedef struct
-{
-  GDBusConnection *connection;
-  const char *name, *path;
-} Lister;
-
-static double
-list (gpointer data)
-{
-  const Lister *lister = data;
-  double start = agl_bench_now ();
-
-  g_variant_unref (agl_bench_call (lister->connection, lister->name, lister->path, "List",
-                                   g_variant_new ("(a{sv})", NULL)));
-  return agl_bench_now () - start;
-}
-
 void
 agl_rows_list (AglScene *scene)
 {
@@ -43,19 +24,13 @@ agl_rows_list (AglScene *scene)
       agl_bench_call (scene->on_direct, NULL, AGL_NOOP_PATH, "List", g_variant_new ("(a{sv})", &filter)));
   for (guint is_bus = 0; is_bus < 2; is_bus++)
     {
-      GDBusConnection *connection = is_bus ? scene->on_bus : scene->on_direct;
-      Lister ours = { connection, is_bus ? NAME : NULL, AGL_LOCKS_PATH };
-      Lister noop = { connection, is_bus ? NAME : NULL, AGL_NOOP_PATH };
-      g_autoptr (AglPair) pair = agl_pair_measure (list, &ours, list, &noop, 1, 5);
+      AglTarget ours = is_bus ? agl_target_on_bus (scene) : agl_target_direct (scene), noop = ours;
+      g_autoptr (AglPair) pair = NULL;
 
+      noop.path = AGL_NOOP_PATH;
+      pair = agl_pair_measure (agl_timed_list, &ours, agl_timed_list, &noop, 1, 5);
       agl_report_pair (is_bus ? "List of 10 000, bus" : "List of 10 000, direct", pair, AGL_GOAL_AT_MOST, 2);
     }
-}
-
-static double
-run_program (gpointer data)
-{
-  return agl_bench_run (data);
 }
 
 void
@@ -63,17 +38,18 @@ agl_rows_whole_process (AglScene *scene)
 {
   g_autofree char *address = g_strdup_printf ("--address=%s", scene->bus);
   const char *run[] = { scene->cli, "run", address, scene->here, "--", "true", NULL };
-  const char *check[] = { "busctl", address, "call", NAME,        "/org/agentctl/Locks",
-                          NAME,     "Check", "s",    scene->here, NULL };
+  const char *check[] = { "busctl",       address, "call", AGL_LOCKS_NAME, AGL_LOCKS_PATH,
+                          AGL_LOCKS_NAME, "Check", "s",    scene->here,    NULL };
   const char *list_locks[] = { scene->cli, "list", address, NULL };
-  const char *call_list[] = { "busctl", address, "call",  NAME, "/org/agentctl/Locks",
-                              NAME,     "List",  "a{sv}", "0",  NULL };
+  const char *call_list[] = {
+    "busctl", address, "call", AGL_LOCKS_NAME, AGL_LOCKS_PATH, AGL_LOCKS_NAME, "List", "a{sv}", "0", NULL
+  };
   g_autoptr (AglPair) of_run = NULL, of_list = NULL;
 
   agl_report_begin ("whole processes");
-  of_run = agl_pair_measure (run_program, run, run_program, check, 5, 12);
+  of_run = agl_pair_measure (agl_timed_program, run, agl_timed_program, check, 5, 12);
   agl_report_pair ("agentctl-locks run -- true, against busctl call", of_run, AGL_GOAL_AT_MOST, 1.3);
-  of_list = agl_pair_measure (run_program, list_locks, run_program, call_list, 5, 12);
+  of_list = agl_pair_measure (agl_timed_program, list_locks, agl_timed_program, call_list, 5, 12);
   agl_report_pair ("agentctl-locks list, against busctl call", of_list, AGL_GOAL_AT_MOST, 1.3);
 }
 
@@ -100,6 +76,6 @@ agl_rows_start (AglScene *scene)
 
   agl_report_begin ("start");
   agl_scene_stop_daemon (scene);
-  pair = agl_pair_measure (start_daemon, scene, run_program, argv, 1, 5);
+  pair = agl_pair_measure (start_daemon, scene, agl_timed_program, argv, 1, 5);
   agl_report_pair ("start with 10 000 saved locks until the name is owned", pair, AGL_GOAL_AT_MOST, 2);
 }

@@ -14,6 +14,9 @@
 #define N_POPULATION 2000
 #define N_FOLDERS    40
 
+/* How often a process that never rests is looked for. */
+#define N_RESTLESS 300
+
 static void
 test_find (void)
 {
@@ -460,6 +463,53 @@ test_vanishing (void)
   kill_and_reap (agent);
 }
 
+static const char *restless_places[2];
+
+static void
+run_to_and_fro (int tell_fd)
+{
+  if (chdir (restless_places[0]) != 0)
+    _exit (95);
+  tell (tell_fd, 0);
+  for (guint i = 1;; i++)
+    if (chdir (restless_places[i % 2]) != 0)
+      _exit (95);
+}
+
+static void
+assert_restless_found (const Scene *scene, const char *from, const char *to, gboolean is_there)
+{
+  pid_t pid;
+
+  restless_places[0] = from;
+  restless_places[1] = to;
+  pid = start_child (run_to_and_fro, NULL);
+  for (guint i = 0; i < N_RESTLESS; i++)
+    {
+      g_autoptr (GPtrArray) occupants = find (scene->work, AGL_PATIENCE_NONE);
+
+      assert_found (occupants, (pid_t[]){ is_there ? pid : 0, 0 });
+    }
+  kill_and_reap (pid);
+}
+
+/* A process that changes its directory between any two questions about it is there all the time when both
+ * are, though what is above one of them is known to be elsewhere; and never when neither is. */
+static void
+test_restless (void)
+{
+  g_autoptr (Scene) scene = scene_new ();
+  g_autofree char *below = make_subfolder (scene->work, "be/low");
+  g_autofree char *beside = make_subfolder (scene->folder, "beside");
+  g_autofree char *further = make_subfolder (beside, "fur/ther");
+  /* The lower number: what is above is known when the next one's turn comes. */
+  pid_t above = run_program ((Program){ .path = scene->program, .cwd = scene->folder });
+
+  assert_restless_found (scene, scene->work, below, TRUE);
+  assert_restless_found (scene, beside, further, FALSE);
+  kill_and_reap (above);
+}
+
 /* pid → is in @folder or below, as lsof sees it. */
 static GHashTable *
 ask_lsof (const char *folder)
@@ -532,6 +582,7 @@ main (int argc, char **argv)
   g_test_add_func ("/occupants/unreadable", test_unreadable);
   g_test_add_func ("/occupants/no-descriptors", test_no_descriptors);
   g_test_add_func ("/occupants/vanishing", test_vanishing);
+  g_test_add_func ("/occupants/restless", test_restless);
   g_test_add_func ("/occupants/agrees-with-lsof", test_agrees_with_lsof);
   return g_test_run ();
 }
