@@ -14,10 +14,17 @@
 /* A bus that answers does so within milliseconds; one that hangs is not waited for with the first news. */
 #define SETTLE_MSEC 5000
 
+/* So long a service that stops waits for a bus to take its name back. */
+#define LEAVE_MSEC 500
+
+#define BUS      "org.freedesktop.DBus"
+#define BUS_PATH "/org/freedesktop/DBus"
+
 struct _AglBusDoor
 {
   AglService *service;
   char *address;
+  char *id;
   gboolean replace;
   gboolean is_taking; /* the name, from an instance that is dead */
   gboolean is_settled;
@@ -153,7 +160,7 @@ on_owner_known (GObject *source, GAsyncResult *result, gpointer user_data)
   g_message ("%s is owned by the instance (pid %u) that was killed and hangs in the kernel: taking it over",
              AGL_BUS_NAME, pid);
   g_dbus_connection_call (
-      bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName",
+      bus, BUS, BUS_PATH, BUS, "RequestName",
       g_variant_new ("(su)", AGL_BUS_NAME,
                      G_BUS_NAME_OWNER_FLAGS_ALLOW_REPLACEMENT | G_BUS_NAME_OWNER_FLAGS_REPLACE),
       G_VARIANT_TYPE ("(u)"), G_DBUS_CALL_FLAGS_NONE, -1, self->cancellable, on_name_taken, self);
@@ -164,8 +171,7 @@ static void
 ask_for_owner (AglBusDoor *self)
 {
   self->is_taking = TRUE;
-  g_dbus_connection_call (self->connection, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                          "org.freedesktop.DBus", "GetConnectionUnixProcessID",
+  g_dbus_connection_call (self->connection, BUS, BUS_PATH, BUS, "GetConnectionUnixProcessID",
                           g_variant_new ("(s)", AGL_BUS_NAME), G_VARIANT_TYPE ("(u)"), G_DBUS_CALL_FLAGS_NONE,
                           -1, self->cancellable, on_owner_known, self);
 }
@@ -201,6 +207,52 @@ note_unreachable (AglBusDoor *self, const GError *error)
 }
 
 static void
+enter (AglBusDoor *self, GDBusConnection *connection)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (self->service->object), connection,
+                                         AGL_OBJECT_PATH, &error))
+    {
+      note_unreachable (self, error);
+      return;
+    }
+  self->connection = g_object_ref (connection);
+  self->is_missed = FALSE;
+  agl_message_news_attach (self->connection);
+  g_signal_connect (self->connection, "closed", G_CALLBACK (on_closed), self);
+  self->name = g_bus_own_name_on_connection (self->connection, AGL_BUS_NAME,
+                                             G_BUS_NAME_OWNER_FLAGS_ALLOW_REPLACEMENT
+                                                 | (self->replace ? G_BUS_NAME_OWNER_FLAGS_REPLACE : 0),
+                                             on_name_acquired, on_name_lost, self, NULL);
+  if (g_dbus_connection_is_closed (self->connection))
+    on_closed (self->connection, TRUE, NULL, self);
+}
+
+/* A bus that does not tell (its answer is an error) is like no other. */
+static void
+on_id (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) reply = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
+  AglBusDoor *self;
+
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return;
+  self = user_data;
+  if (reply == NULL && !g_dbus_error_is_remote_error (error))
+    {
+      note_unreachable (self, error);
+      return;
+    }
+  g_clear_pointer (&self->id, g_free);
+  if (reply != NULL)
+    g_variant_get (reply, "(s)", &self->id);
+  if (self->hooks->reached (self, self->user_data))
+    enter (self, G_DBUS_CONNECTION (source));
+}
+
+static void
 on_connected (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GError) error = NULL;
@@ -210,29 +262,17 @@ on_connected (GObject *source, GAsyncResult *result, gpointer user_data)
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     return;
   self = user_data;
-  /* Whoever shares a machine may send whatever he likes; on his own bus a user has only himself to blame. */
-  if (connection != NULL && self->service->scope == AGL_SCOPE_SYSTEM)
-    agl_bus_throttle_attach (connection);
-  if (connection != NULL
-      && !g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (self->service->object), connection,
-                                            AGL_OBJECT_PATH, &error))
-    g_clear_object (&connection);
   if (connection == NULL)
     {
       note_unreachable (self, error);
       return;
     }
-  self->connection = g_steal_pointer (&connection);
-  self->is_missed = FALSE;
-  agl_message_news_attach (self->connection);
-  g_dbus_connection_set_exit_on_close (self->connection, FALSE);
-  g_signal_connect (self->connection, "closed", G_CALLBACK (on_closed), self);
-  self->name = g_bus_own_name_on_connection (self->connection, AGL_BUS_NAME,
-                                             G_BUS_NAME_OWNER_FLAGS_ALLOW_REPLACEMENT
-                                                 | (self->replace ? G_BUS_NAME_OWNER_FLAGS_REPLACE : 0),
-                                             on_name_acquired, on_name_lost, self, NULL);
-  if (g_dbus_connection_is_closed (self->connection))
-    on_closed (self->connection, TRUE, NULL, self);
+  /* Whoever shares a machine may send whatever he likes; on his own bus a user has only himself to blame. */
+  if (self->service->scope == AGL_SCOPE_SYSTEM)
+    agl_bus_throttle_attach (connection);
+  g_dbus_connection_set_exit_on_close (connection, FALSE);
+  g_dbus_connection_call (connection, BUS, BUS_PATH, BUS, "GetId", NULL, G_VARIANT_TYPE ("(s)"),
+                          G_DBUS_CALL_FLAGS_NONE, -1, self->cancellable, on_id, self);
 }
 
 static void
@@ -309,6 +349,18 @@ agl_bus_door_get_address (const AglBusDoor *self)
   return self->address;
 }
 
+const char *
+agl_bus_door_get_id (const AglBusDoor *self)
+{
+  return self->id;
+}
+
+gboolean
+agl_bus_door_is_settled (const AglBusDoor *self)
+{
+  return self->is_settled;
+}
+
 gboolean
 agl_bus_door_is_connected (const AglBusDoor *self)
 {
@@ -325,6 +377,21 @@ agl_bus_door_hurry (AglBusDoor *self)
   connect_to_bus (self);
 }
 
+/* g_bus_unown_name() waits for 25 s where a bus hangs, but not where there is no connection. */
+static void
+hang_up_where_nobody_answers (AglBusDoor *self)
+{
+  g_autoptr (GVariant) reply = NULL;
+
+  if (self->connection == NULL)
+    return;
+  reply =
+      g_dbus_connection_call_sync (self->connection, BUS, BUS_PATH, BUS, "GetId", NULL,
+                                   G_VARIANT_TYPE ("(s)"), G_DBUS_CALL_FLAGS_NONE, LEAVE_MSEC, NULL, NULL);
+  if (reply == NULL)
+    g_dbus_connection_close_sync (self->connection, NULL, NULL);
+}
+
 void
 agl_bus_door_free (AglBusDoor *self)
 {
@@ -332,8 +399,10 @@ agl_bus_door_free (AglBusDoor *self)
   g_cancellable_cancel (self->cancellable);
   g_clear_handle_id (&self->retry, g_source_remove);
   g_clear_handle_id (&self->patience, g_source_remove);
+  hang_up_where_nobody_answers (self);
   disconnect (self);
   g_object_unref (self->cancellable);
   g_free (self->address);
+  g_free (self->id);
   g_free (self);
 }

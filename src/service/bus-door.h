@@ -8,6 +8,9 @@ typedef struct _AglBusDoor AglBusDoor;
 
 typedef struct
 {
+  /* A bus is reached, whose own name for itself is agl_bus_door_get_id(). FALSE: another door leads there
+   * already, and this one is not wanted; it may have been freed. */
+  gboolean (*reached) (AglBusDoor *self, gpointer user_data);
   /* Once: the name is ours for the first time, or it is clear that it will not be for now. */
   void (*settled) (AglBusDoor *self, gpointer user_data);
   /* The bus has been away for a while, and an attempt to reach it has failed again. May free @self. */
@@ -28,6 +31,9 @@ void agl_bus_door_free (AglBusDoor *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglBusDoor, agl_bus_door_free)
 
 const char *agl_bus_door_get_address (const AglBusDoor *self);
+/* Of the bus that it was connected to last; NULL: not known. */
+const char *agl_bus_door_get_id (const AglBusDoor *self);
+gboolean agl_bus_door_is_settled (const AglBusDoor *self);
 gboolean agl_bus_door_is_connected (const AglBusDoor *self);
 /* Where it is not connected: tries now. */
 void agl_bus_door_hurry (AglBusDoor *self);

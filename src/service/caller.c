@@ -508,6 +508,8 @@ agl_callers_identify (AglCallers *self,
   g_queue_push_tail (&entry->queue, asked);
   if (peer != NULL)
     ask_kernel (entry, peer);
+  else if (g_dbus_connection_is_closed (connection))
+    forget_gone (entry); /* of a bus that ended meanwhile nothing can be asked */
   else
     ask_bus (entry);
 }

@@ -36,15 +36,16 @@ struct _AglDaemon
   char *runtime_dir, *state_dir, *config;
   int instance; /* that there is one of us; -1: not yet */
   int claims;   /* that nobody else keeps the same claims; -1: not yet, or not to be known */
-  gboolean no_bus, replace;
+  gboolean no_bus;
   gboolean started_by_bus;
   guint idle_exit_sec;
   guint idle_timer;
   gint64 idle_since_usec;
-  guint64 last_activity;
-  guint n_connections; /* on direct sockets */
-  GPtrArray *sockets;  /* AglSocketDoor */
-  GPtrArray *buses;    /* AglBusDoor: the one that was there at the start, and those invited to since */
+  guint64 last_activity;      /* when the idle timer looked */
+  guint64 activity_when_away; /* when the bus was missed last */
+  guint n_connections;        /* on direct sockets */
+  GPtrArray *sockets;         /* AglSocketDoor */
+  GPtrArray *buses; /* AglBusDoor: the one that was there at the start, and those invited to since */
 };
 
 static gboolean
@@ -169,40 +170,79 @@ is_on_a_bus (const AglDaemon *self)
   return FALSE;
 }
 
+/* What was held back is told on all of them at once. */
 static void
-on_bus_settled (AglBusDoor *bus, gpointer user_data)
+let_go_when_settled (AglDaemon *self)
 {
-  AglDaemon *self = user_data;
-
+  for (guint i = 0; i < self->buses->len; i++)
+    if (!agl_bus_door_is_settled (self->buses->pdata[i]))
+      return;
   agl_broadcast_let_go (&self->service);
 }
 
+static void
+on_bus_settled (AglBusDoor *bus, gpointer user_data)
+{
+  let_go_when_settled (user_data);
+}
+
+static void
+give_up (AglDaemon *self, AglBusDoor *bus)
+{
+  g_ptr_array_remove (self->buses, bus);
+  let_go_when_settled (self);
+}
+
+/* Which bus, not which spelling of its address: one may have several, and be the one that we lost. What is
+ * told would be told twice on a bus that two doors lead to. */
+static gboolean
+on_bus_reached (AglBusDoor *bus, gpointer user_data)
+{
+  AglDaemon *self = user_data;
+  const char *id = agl_bus_door_get_id (bus);
+
+  for (guint i = 0; id != NULL && i < self->buses->len; i++)
+    {
+      AglBusDoor *other = self->buses->pdata[i];
+
+      if (other == bus || !agl_bus_door_is_connected (other)
+          || g_strcmp0 (agl_bus_door_get_id (other), id) != 0)
+        continue;
+      g_debug ("The message bus at %s is the one at %s", agl_bus_door_get_address (bus),
+               agl_bus_door_get_address (other));
+      give_up (self, bus);
+      return FALSE;
+    }
+  return TRUE;
+}
+
 /* A session's bus ends with the session and does not come back, while the service goes on for as long as it
- * is of use to anybody: on the bus of another session, or for what it holds. */
+ * is of use to anybody: on the bus of another session, or for what it holds. Who comes back invites it again;
+ * where all are away, the first is waited for. */
 static void
 on_bus_away (AglBusDoor *bus, gpointer user_data)
 {
   AglDaemon *self = user_data;
   guint64 activity = self->service.activity;
 
-  if (is_on_a_bus (self))
+  if (is_on_a_bus (self) || bus != self->buses->pdata[0])
     {
       g_message ("The message bus at %s is given up", agl_bus_door_get_address (bus));
-      g_ptr_array_remove_fast (self->buses, bus);
+      give_up (self, bus);
       return;
     }
-  if (self->started_by_bus && is_idle (self) && activity == self->last_activity)
+  if (self->started_by_bus && is_idle (self) && activity == self->activity_when_away)
     {
       g_message ("The message bus that the service was started by is gone, and nothing is held: it stops");
       g_main_loop_quit (self->loop);
     }
-  self->last_activity = activity;
+  self->activity_when_away = activity;
 }
 
 static void
-join_bus (AglDaemon *self, const char *address)
+join_bus (AglDaemon *self, const char *address, gboolean replace)
 {
-  static const AglBusDoorHooks hooks = { on_bus_settled, on_bus_away };
+  static const AglBusDoorHooks hooks = { on_bus_reached, on_bus_settled, on_bus_away };
 
   for (guint i = 0; i < self->buses->len; i++)
     if (g_str_equal (agl_bus_door_get_address (self->buses->pdata[i]), address))
@@ -210,7 +250,7 @@ join_bus (AglDaemon *self, const char *address)
         agl_bus_door_hurry (self->buses->pdata[i]);
         return;
       }
-  g_ptr_array_add (self->buses, agl_bus_door_new (&self->service, address, self->replace, &hooks, self));
+  g_ptr_array_add (self->buses, agl_bus_door_new (&self->service, address, replace, &hooks, self));
 }
 
 void
@@ -224,7 +264,7 @@ agl_daemon_accept_invitations (AglDaemon *self)
   for (char **address = addresses; *address != NULL; address++)
     {
       g_message ("Serving the message bus at %s too", *address);
-      join_bus (self, *address);
+      join_bus (self, *address, FALSE);
     }
 }
 
@@ -338,7 +378,6 @@ agl_daemon_new (const AglDaemonOptions *options, GMainLoop *loop, GError **error
   self->service.scope = options->scope;
   self->service.impersonate = is_system;
   self->no_bus = options->no_bus;
-  self->replace = options->replace;
   self->started_by_bus = options->started_by_bus;
   self->idle_exit_sec = options->idle_exit_sec;
 
@@ -353,7 +392,7 @@ agl_daemon_new (const AglDaemonOptions *options, GMainLoop *loop, GError **error
   bus = options->no_bus ? NULL : agl_bus_door_find_address (options->scope);
   if (bus != NULL)
     {
-      join_bus (self, bus);
+      join_bus (self, bus, options->replace);
       agl_broadcast_hold (&self->service);
     }
   /* Before anything new, which comes in the main loop. */
@@ -380,10 +419,7 @@ agl_daemon_free (AglDaemon *self)
   g_clear_handle_id (&self->idle_timer, g_source_remove);
   agl_broadcast_drop_missed (service);
   if (service->keeper != NULL)
-    {
-      agl_shutdown (service);
-      agl_locks_object_flush (service);
-    }
+    agl_shutdown (service);
   g_ptr_array_unref (self->buses);
   g_ptr_array_unref (self->sockets);
   if (service->object != NULL)

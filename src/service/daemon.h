@@ -27,7 +27,7 @@ void agl_daemon_free (AglDaemon *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglDaemon, agl_daemon_free)
 
 /* Where another instance serves the same runtime folder: has it serve the bus of this process too
- * (invitation.h). Blocks. */
+ * (invitation.h, with its errors). Blocks. */
 gboolean agl_daemon_invite_other (const AglDaemonOptions *options, GError **error);
 /* Serves the buses that other instances asked for. */
 void agl_daemon_accept_invitations (AglDaemon *self);

@@ -240,21 +240,25 @@ agl_instance_claim (const char *path, mode_t mode, const char *option, gboolean 
   return locked;
 }
 
-gboolean
+int
 agl_instance_signal (const char *path, int signal, GError **error)
 {
   g_autofree char *file = g_build_filename (path, INSTANCE_FILE, NULL);
   int fd = open (file, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
   pid_t owner = fd >= 0 ? get_owner (fd) : 0;
   int pidfd = owner > 0 ? open_owner (fd, owner) : -1;
-  gboolean is_sent = pidfd >= 0 && syscall (SYS_pidfd_send_signal, pidfd, signal, NULL, 0) == 0;
 
-  if (!is_sent)
+  if (pidfd >= 0 && syscall (SYS_pidfd_send_signal, pidfd, signal, NULL, 0) != 0)
+    {
+      close (pidfd);
+      pidfd = -1;
+    }
+  if (pidfd < 0 && fd >= 0 && get_owner (fd) == 0)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED, "No agentctl-locksd serves \"%s\" any more", path);
+  else if (pidfd < 0)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "No agentctl-locksd to be seen serves \"%s\"",
                  path);
-  if (pidfd >= 0)
-    close (pidfd);
   if (fd >= 0)
     close (fd);
-  return is_sent;
+  return pidfd;
 }

@@ -17,6 +17,7 @@
  * any other GIOError where it is not known whether there is another. Blocks: for start-up only. */
 int agl_instance_claim (const char *path, mode_t mode, const char *option, gboolean replace, GError **error);
 
-/* Sends @signal to the instance that serves @path, and to nobody else. Errors: G_IO_ERROR_NOT_FOUND when
- * there is none that this process can see, or any that the kernel gives. */
-gboolean agl_instance_signal (const char *path, int signal, GError **error);
+/* Sends @signal to the instance that serves @path, and to nobody else. Returns its pidfd, the caller's to
+ * close. -1 with G_IO_ERROR_CLOSED when none serves it any more, G_IO_ERROR_NOT_FOUND when there is none that
+ * this process can see. */
+int agl_instance_signal (const char *path, int signal, GError **error);

@@ -11,8 +11,9 @@
  */
 
 /* Invites the instance that serves @runtime_dir to the bus at @address, and waits until it is there. Blocks,
- * for up to ten seconds; for a process that does not serve. Errors: G_IO_ERROR_NOT_FOUND when no other
- * process serves, G_IO_ERROR_TIMED_OUT when it does not come, or any that the bus and the folder may give. */
+ * for up to ten seconds; for a process that does not serve. Errors: G_IO_ERROR_CLOSED when the other one has
+ * ended meanwhile, so that the folder may be free now; G_IO_ERROR_NOT_FOUND when it cannot be seen from here,
+ * G_IO_ERROR_TIMED_OUT when it does not come, or any that the bus and the folder may give. */
 gboolean agl_invitation_send (const char *runtime_dir, const char *address, GError **error);
 
 /* The addresses that others were invited to since, which are forgotten with that. Caller frees with

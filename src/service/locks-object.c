@@ -354,31 +354,31 @@ const AglKeeperHooks agl_locks_object_hooks = {
   .counts = on_counts,
 };
 
-void
-agl_locks_object_flush (AglService *service)
+GArray *
+agl_locks_object_tell_rest (AglService *service)
 {
-  GList *connections =
-      g_dbus_interface_skeleton_get_connections (G_DBUS_INTERFACE_SKELETON (service->object));
   AglLocksObject *self = AGL_LOCKS_OBJECT (service->object);
+  GArray *told = g_steal_pointer (&self->unannounced);
 
+  self->unannounced = g_array_new (FALSE, FALSE, sizeof (guint64));
   g_clear_handle_id (&self->flush_timer, g_source_remove);
   /* What the bus was not told yet stays on disk for the next service to tell; and what clients of the direct
    * socket were not, where there is no bus. */
   if (service->unheard != NULL || !agl_broadcast_has_bus (service))
-    g_array_set_size (self->unannounced, 0);
-  agl_broadcast_drop_held (service);
+    g_array_set_size (told, 0);
   if (self->counts_timer != 0)
     {
       g_source_remove (self->counts_timer);
       tell_counts (self);
     }
-  for (GList *each = connections; each != NULL; each = each->next)
-    if (agl_socket_door_get_peer (each->data) == NULL)
-      g_dbus_connection_flush_sync (each->data, NULL, NULL);
-  g_list_free_full (connections, g_object_unref);
-  for (guint i = 0; i < self->unannounced->len; i++)
-    agl_keeper_announced (service->keeper, g_array_index (self->unannounced, guint64, i));
-  g_array_set_size (self->unannounced, 0);
+  return told;
+}
+
+void
+agl_locks_object_forget (AglService *service, const GArray *told)
+{
+  for (guint i = 0; i < told->len; i++)
+    agl_keeper_announced (service->keeper, g_array_index (told, guint64, i));
 }
 
 void

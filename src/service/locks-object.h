@@ -15,8 +15,10 @@ extern const AglKeeperHooks agl_locks_object_hooks;
 /* What was held back has been broadcast: it is forgotten on disk once it has left this process. */
 void agl_locks_object_announced (AglService *service);
 
-/* Waits until what was announced has left this process: for a clean stop. Blocks; not for the main loop. */
-void agl_locks_object_flush (AglService *service);
+/* For a clean stop: tells what is collected still. Returns the ids (guint64) of the ends that were told. */
+GArray *agl_locks_object_tell_rest (AglService *service);
+/* That @told has left this process. */
+void agl_locks_object_forget (AglService *service, const GArray *told);
 
 /* The bodies of the methods (acquire-method.c, release-method.c, query-methods.c). */
 #include "service/call.h"

@@ -11,6 +11,9 @@
 /* As sysexits.h numbers them. */
 #define EXIT_WRONG_USAGE 64
 
+/* To serve, where others stop again and again as they are invited to a bus. */
+#define MAX_ATTEMPTS 3
+
 typedef struct
 {
   gboolean user, system, version;
@@ -116,19 +119,39 @@ parse (CommandLine *line, int *argc, char ***argv, GError **error)
 
 /* A bus knows nothing of the instance that serves its user already, and would take our end for a failure. */
 static gboolean
-leave_it_to_other (const AglDaemonOptions *options, const GError *reason)
+is_for_other (const AglDaemonOptions *options, const GError *reason)
 {
-  g_autoptr (GError) error = NULL;
+  return options->started_by_bus && !options->no_bus && options->scope == AGL_SCOPE_USER
+         && g_error_matches (reason, G_IO_ERROR, G_IO_ERROR_BUSY);
+}
 
-  if (!options->started_by_bus || options->no_bus || options->scope == AGL_SCOPE_SYSTEM
-      || !g_error_matches (reason, G_IO_ERROR, G_IO_ERROR_BUSY))
-    return FALSE;
-  if (agl_daemon_invite_other (options, &error))
-    return TRUE;
-  g_printerr (
-      "agentctl-locksd: The instance that runs was asked to serve this message bus too, in vain: %s\n",
-      error->message);
-  return FALSE;
+/* The instance that runs may stop as it is invited; then this one serves in its stead. NULL without @error:
+ * there is nothing left to do for this process. */
+static AglDaemon *
+make_daemon (const AglDaemonOptions *options, GMainLoop *loop, GError **error)
+{
+  g_autoptr (GError) invitation = NULL;
+
+  for (guint i = 0; i < MAX_ATTEMPTS; i++)
+    {
+      g_autoptr (GError) reason = NULL;
+      AglDaemon *daemon = agl_daemon_new (options, loop, &reason);
+
+      g_clear_error (&invitation);
+      if (daemon != NULL
+          || (is_for_other (options, reason) && agl_daemon_invite_other (options, &invitation)))
+        return daemon;
+      if (!g_error_matches (invitation, G_IO_ERROR, G_IO_ERROR_CLOSED) || i == MAX_ATTEMPTS - 1)
+        {
+          g_propagate_error (error, g_steal_pointer (&reason));
+          break;
+        }
+    }
+  if (invitation != NULL)
+    g_printerr (
+        "agentctl-locksd: The instance that runs was asked to serve this message bus too, in vain: %s\n",
+        invitation->message);
+  return NULL;
 }
 
 int
@@ -157,8 +180,8 @@ main (int argc, char **argv)
   /* A second instance may send it before there is a handler (invitation.h). */
   signal (SIGHUP, SIG_IGN);
   loop = g_main_loop_new (NULL, FALSE);
-  daemon = agl_daemon_new (&line.daemon, loop, &error);
-  if (daemon == NULL && leave_it_to_other (&line.daemon, error))
+  daemon = make_daemon (&line.daemon, loop, &error);
+  if (daemon == NULL && error == NULL)
     return EXIT_SUCCESS;
   if (daemon == NULL)
     {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "service/shutdown.h"
 
+#include "service/broadcast.h"
 #include "service/locks-object.h"
+#include "service/socket-door.h"
 
 /* Writing to somebody who reads takes well under a millisecond; systemd kills after 90 s. */
 #define PATIENCE_MSEC 500
@@ -55,19 +57,29 @@ on_over (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
+static gboolean
+is_bus (GDBusConnection *connection)
+{
+  return agl_socket_door_get_peer (connection) == NULL;
+}
+
 /* GDBus writes in a thread of its own, and a connection that is closed before drops what waits there. What
- * was cancelled above ends in the main context, and what had arrived by now is answered there. */
-static void
-send_all (AglService *service)
+ * was cancelled above ends in the main context, and what had arrived by now is answered there. FALSE:
+ * somebody does not read. */
+static gboolean
+send_all (AglService *service, gboolean buses_only)
 {
   GDBusInterfaceSkeleton *object = G_DBUS_INTERFACE_SKELETON (service->object);
   GList *connections = g_dbus_interface_skeleton_get_connections (object);
   Sending *self = g_new0 (Sending, 1);
   guint timeout = g_timeout_add (PATIENCE_MSEC, on_over, self);
+  gboolean is_sent;
 
   g_atomic_ref_count_init (&self->ref_count);
   for (GList *each = connections; each != NULL; each = each->next)
     {
+      if (buses_only && !is_bus (each->data))
+        continue;
       g_atomic_ref_count_inc (&self->ref_count);
       self->n_left++;
       g_dbus_connection_flush (each->data, NULL, on_flushed, self);
@@ -77,12 +89,20 @@ send_all (AglService *service)
     g_main_context_iteration (NULL, TRUE);
   if (!self->is_over)
     g_source_remove (timeout);
+  is_sent = self->n_left == 0;
   sending_unref (self);
+  return is_sent;
 }
 
 void
 agl_shutdown (AglService *service)
 {
+  g_autoptr (GArray) told = NULL;
+
   end_calls (service);
-  send_all (service);
+  send_all (service, FALSE);
+  told = agl_locks_object_tell_rest (service);
+  if (send_all (service, TRUE))
+    agl_locks_object_forget (service, told);
+  agl_broadcast_drop_held (service);
 }

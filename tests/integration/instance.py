@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MIT
 """The service as a process: its doors, its folders, one at a time, restarts."""
+import glob
 import os
 import signal
 import socket
 import struct
 import subprocess
+import threading
+import time
 
 import harness
-from harness import both_doors, until
+from harness import Gio, GLib, both_doors, until
 
 
 class Alone(harness.Case):
@@ -196,6 +199,38 @@ class Doors(harness.Case):
         agent = self.agent(place, door="direct")
         return agent, agent.acquire(place)
 
+    def test_a_bus_that_ends_with_calls_on_their_way(self):
+        """They have been read, and their callers cannot be asked for any more."""
+        self.service.start()
+        me = self.client("direct")
+        flags = Gio.DBusConnectionFlags
+        callers = [Gio.DBusConnection.new_for_address_sync(
+            self.service.address("bus"), flags.AUTHENTICATION_CLIENT | flags.MESSAGE_BUS_CONNECTION, None, None)
+            for _ in range(100)]
+        self.service.process.send_signal(signal.SIGSTOP)
+        for caller in callers:
+            caller.set_exit_on_close(False)
+            caller.call(harness.NAME, harness.PATH, harness.NAME, "List", GLib.Variant("(a{sv})", ({},)), None,
+                        Gio.DBusCallFlags.NONE, -1, None, None)
+            caller.call_sync("org.freedesktop.DBus", "/", "org.freedesktop.DBus", "GetId", None, None,
+                             Gio.DBusCallFlags.NONE, -1, None)  # the bus has come to the call before it
+        self.service.stop_bus()
+        self.service.process.send_signal(signal.SIGCONT)
+        self.assertEqual(me.list(), [])
+        until(lambda: "went away" in self.service.log(), "that the service sees the end of its bus")
+        self.assertEqual(me.list(), [])
+
+    def test_a_bus_that_hangs_keeps_nobody(self):
+        """It reads no more, and what is told stays in the service, which stops all the same."""
+        self.service.start()
+        me = self.client("direct")
+        place = self.directory()
+        self.service.bus.send_signal(signal.SIGSTOP)
+        for _ in range(1500):
+            me.release(id=me.acquire(place, manual=True))
+        self.service.stop()
+        self.service.bus.send_signal(signal.SIGCONT)
+
     def test_its_folders_are_made(self):
         """The defaults below the environment's folders."""
         command = [word for word in self.service.command("--no-bus")
@@ -307,15 +342,74 @@ class OtherSessions(harness.Case):
         self.assertIn(f"(pid {self.service.process.pid})", self.service.log())
         self.assertFalse(other.owns_name())
 
-    def test_an_invitation_that_makes_no_sense(self):
-        self.service.start()
-        for number, text in enumerate(("", "nonsense", "unix:", "unix:path=/nonexistent/bus")):
+    def invite(self, *addresses):
+        for number, text in enumerate(addresses):
             with open(f"{self.service.runtime}/invitation.{number}", "w", encoding="utf-8") as file:
                 file.write(text)
         self.service.process.send_signal(signal.SIGHUP)
+
+    def test_an_invitation_that_makes_no_sense(self):
+        """And what would keep whoever reads it."""
+        self.service.start()
+        os.mkfifo(f"{self.service.runtime}/invitation.100")
+        with open(f"{self.service.runtime}/invitation.101", "w", encoding="utf-8") as file:
+            file.truncate(1 << 40)
+        with open(f"{self.service.root}/elsewhere", "w", encoding="utf-8") as file:
+            file.write("unix:path=/nonexistent/elsewhere")
+        os.symlink(file.name, f"{self.service.runtime}/invitation.102")
+        self.invite("", "nonsense", "unix:", "unix:path=/nonexistent/a\nb", "unix:path=/nonexistent/bus")
         until(lambda: "/nonexistent/bus cannot be reached" in self.service.log(), "its attempt")
         self.client("bus").get("Version")
         self.assertEqual([name for name in os.listdir(self.service.runtime) if name.startswith("invitation")], [])
+        self.assertNotIn("elsewhere", self.service.log())
+        self.assertNotIn("/nonexistent/a", self.service.log())
+
+    def test_one_bus_under_two_addresses(self):
+        """All is told there once."""
+        self.service.process = self.service.launch(
+            environment={**self.service.environment, "G_MESSAGES_DEBUG": "agentctl-locks"})
+        self.service.wait_ready()
+        other = f"unix:path={self.service.root}/other-spelling"
+        os.symlink(f"{self.service.root}/message-bus", f"{self.service.root}/other-spelling")
+        self.invite(other)
+        until(lambda: f"{other} is the one at {self.service.address('bus')}" in self.service.log(), "its finding")
+        here = self.client("bus")
+        lock = here.acquire(self.directory(), manual=True)
+        here.release(id=lock)
+        here.wait_released(lock, "released")
+        here.drain()
+        self.assertEqual([(each.name, each.id) for each in here.signals if each.name != "LockChanged"],
+                         [("LockAcquired", lock), ("LockReleased", lock)])
+
+    def test_of_sessions_that_ended_one_is_waited_for(self):
+        self.service.stop_bus()
+        self.service.start()
+        self.invite("unix:path=/nonexistent/bus-1", "unix:path=/nonexistent/bus-2")
+        for number in (1, 2):
+            until(lambda: f"/nonexistent/bus-{number} is given up" in self.service.log(), "the end of its attempts")
+        self.service.start_bus()
+        until(self.service.owns_name, "the name on the bus that it had first")
+
+    def test_it_ends_as_it_is_invited(self):
+        """The other one serves in its stead."""
+        self.service.stop_bus()
+        del self.service.environment["DBUS_SESSION_BUS_ADDRESS"]
+        self.service.start()
+        lock = self.client("direct").acquire(self.directory(), manual=True)
+        first, self.service.process = self.service.process, None
+        first.send_signal(signal.SIGSTOP)
+
+        def end_when_invited():
+            until_seen = time.monotonic() + harness.LIMIT
+            while time.monotonic() < until_seen and not glob.glob(f"{self.service.runtime}/invitation.*[0-9]"):
+                time.sleep(0.01)
+            first.kill()
+            first.wait()
+        helper = threading.Thread(target=end_when_invited)
+        helper.start()
+        there = self.call(self.another_session())
+        helper.join()
+        self.assertEqual([each["id"] for each in there.list()], [lock])
 
     def test_it_ends_with_its_bus_when_nothing_is_held(self):
         environment = {**self.service.environment, "DBUS_STARTER_ADDRESS": self.service.address("bus")}

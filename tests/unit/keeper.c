@@ -623,6 +623,55 @@ test_a_turn_waits_for_word_of_the_client (StoreFixture *stored, gconstpointer un
   search.func (TRUE, search.user_data);
 }
 
+/* What happens while the answer is out counts: somebody goes ahead, the holder-to-be dies, the wait is
+ * cancelled. */
+static void
+test_a_turn_that_is_over_before_word_comes (StoreFixture *stored, gconstpointer unused)
+{
+  g_auto (Answer) first = { 0 }, thief = { 0 }, second = { 0 };
+  pid_t holder, waiter;
+  AglRequest *request;
+
+  set_up (stored, 60000);
+  holder = start_holder ();
+  acquire (holder, world->inside);
+  search.n_asked = 0;
+  waiter = start_holder ();
+  request = request_for (waiter, world->inside);
+  request->find_client = find_client;
+  wait_for (request, &first);
+  kill_holder (holder);
+  wait_until_told ("released 1 exited; ");
+  g_assert_cmpuint (search.n_asked, ==, 1);
+  request = request_for (start_holder (), world->inside);
+  request->conflict = AGL_CONFLICT_STEAL;
+  ask (request, &thief);
+  g_assert_cmpuint (thief.id, ==, 2);
+  search.func (TRUE, search.user_data);
+  g_assert_cmpuint (first.n_answers, ==, 0);
+
+  /* His turn once more, and another question. */
+  agl_lock_table_release (agl_keeper_get_table (world->keeper), lookup (2), AGL_RELEASE_RELEASED);
+  agl_keeper_settle (world->keeper);
+  g_assert_cmpuint (search.n_asked, ==, 2);
+  kill_holder (waiter);
+  wait_until_told ("refused; ");
+  g_assert_error (first.error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS);
+  search.func (TRUE, search.user_data);
+
+  holder = start_holder ();
+  g_assert_cmpuint (acquire (holder, world->inside), ==, 3);
+  wait_for (request_over_a_bus (&second), &second);
+  kill_holder (holder);
+  wait_until_told ("released 3 exited; ");
+  g_assert_cmpuint (search.n_asked, ==, 3);
+  g_assert_cmpuint (agl_keeper_cancel (world->keeper, &second, NULL), ==, 1);
+  g_assert_error (second.error, AGL_ERROR, AGL_ERROR_CANCELLED);
+  search.func (TRUE, search.user_data);
+  g_assert_cmpuint (agl_lock_table_count (agl_keeper_get_table (world->keeper)), ==, 0);
+  tear_down ();
+}
+
 static void
 test_a_waiter_that_leaves (StoreFixture *stored, gconstpointer unused)
 {
@@ -915,6 +964,7 @@ main (int argc, char **argv)
   ADD ("ends-of-a-wait", test_ends_of_a_wait);
   ADD ("a-turn-of-one-who-hung-up-goes-to-the-next", test_a_turn_of_one_who_hung_up_goes_to_the_next);
   ADD ("a-turn-waits-for-word-of-the-client", test_a_turn_waits_for_word_of_the_client);
+  ADD ("a-turn-that-is-over-before-word-comes", test_a_turn_that_is_over_before_word_comes);
   ADD ("a-waiter-that-leaves", test_a_waiter_that_leaves);
   ADD ("a-stop-releases-nothing-and-tells-who-waits", test_a_stop_releases_nothing_and_tells_who_waits);
   ADD ("a-restart", test_a_restart);
