@@ -166,6 +166,18 @@ is_printable (const char *address)
   return *address == '\0';
 }
 
+/* A socket of this machine, as the buses of sessions have, and no program to be run ("unixexec:"). */
+static gboolean
+is_local_socket (const char *address)
+{
+  g_auto (GStrv) each = g_strsplit (address, ";", -1);
+
+  for (char **at = each; *at != NULL; at++)
+    if (!g_str_has_prefix (*at, "unix:"))
+      return FALSE;
+  return TRUE;
+}
+
 char **
 agl_invitation_take (const char *runtime_dir)
 {
@@ -182,7 +194,7 @@ agl_invitation_take (const char *runtime_dir)
         continue;
       address = read_address (file);
       g_unlink (file);
-      if (address != NULL && *address != '\0' && is_printable (address)
+      if (address != NULL && *address != '\0' && is_printable (address) && is_local_socket (address)
           && g_dbus_is_supported_address (address, NULL))
         g_strv_builder_add (addresses, address);
     }

@@ -6,9 +6,8 @@
  * another session (each dbus-run-session(1) has one of its own), or on none. The second one does not serve
  * then. It invites the first onto its bus, and ends when the name is owned there.
  *
- * An invitation is a file in the runtime folder, and SIGHUP to look for it. It is no method: an address may
- * be "unixexec:", which runs a program, so who reaches a socket, from a sandbox perhaps, must not choose one.
- */
+ * An invitation is a file in the runtime folder, and SIGHUP to look for it. It is no method: who chooses a
+ * bus chooses whom it names as callers, and who reaches a socket, from a sandbox perhaps, must not. */
 
 /* Invites the instance that serves @runtime_dir to the bus at @address, and waits until it is there. Blocks,
  * for up to ten seconds; for a process that does not serve. Errors: G_IO_ERROR_CLOSED when the other one has
@@ -16,6 +15,6 @@
  * G_IO_ERROR_TIMED_OUT when it does not come, or any that the bus and the folder may give. */
 gboolean agl_invitation_send (const char *runtime_dir, const char *address, GError **error);
 
-/* The addresses that others were invited to since, which are forgotten with that. Caller frees with
- * g_strfreev; never NULL. */
+/* The addresses that this instance was invited to since, all of sockets ("unix:"), which are forgotten with
+ * that. Caller frees with g_strfreev; never NULL. */
 char **agl_invitation_take (const char *runtime_dir);
