@@ -357,15 +357,15 @@ class OtherSessions(harness.Case):
         with open(f"{self.service.root}/elsewhere", "w", encoding="utf-8") as file:
             file.write("unix:path=/nonexistent/elsewhere")
         os.symlink(file.name, f"{self.service.runtime}/invitation.102")
-        program = f"unixexec:path=touch,argv1={self.service.root}/touched"
-        self.invite("", "nonsense", "unix:", "unix:path=/nonexistent/a\nb", program,
-                    f"unix:path=/nonexistent/c;{program}", "unix:path=/nonexistent/bus")
+        self.invite("", "nonsense", "unix:", "unix:path=/nonexistent/a\nb", "autolaunch:",
+                    "unix:path=/nonexistent/c;tcp:host=localhost,port=9", "unix:path=/nonexistent/bus")
         until(lambda: "/nonexistent/bus cannot be reached" in self.service.log(), "its attempt")
         self.client("bus").get("Version")
         self.assertEqual([name for name in os.listdir(self.service.runtime) if name.startswith("invitation")], [])
         self.assertNotIn("elsewhere", self.service.log())
         self.assertNotIn("/nonexistent/a", self.service.log())
-        self.assertNotIn("touch", self.service.log(), "nobody chooses a program for the service to run")
+        for address in ("autolaunch:", "tcp:"):
+            self.assertNotIn(address, self.service.log(), "it serves sockets of this machine")
 
     def test_one_bus_under_two_addresses(self):
         """All is told there once."""
