@@ -166,8 +166,7 @@ is_printable (const char *address)
   return *address == '\0';
 }
 
-/* A socket of this machine, as the buses of sessions have: no other machine ("tcp:"), and no program to be
- * run
+/* A socket of this machine, as the buses of sessions have: no other machine ("tcp:"), and no program to run
  * ("autolaunch:"). */
 static gboolean
 is_local_socket (const char *address)
