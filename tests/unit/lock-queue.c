@@ -249,6 +249,87 @@ test_no_circle_by_going_ahead (void)
   assert_granted (&world, "/2", &d, X, AGL_CONFLICT_JOIN);
 }
 
+/* a waits for b, and b for what c holds below "/1". */
+static void
+let_a_wait_for_b (World *world)
+{
+  world_init (world);
+  assert_granted (world, "/2", &b, X, AGL_CONFLICT_FAIL);
+  assert_granted (world, "/1/5", &c, X, AGL_CONFLICT_FAIL);
+  assert_waits (world, "/1", &b, XT);
+  assert_waits (world, "/2", &a, X);
+  assert_told (world, "acquired 1\nacquired 2\nchanged 1 waiters\nchanged 2 waiters\nqueue\n");
+}
+
+/* To cover more than before is to go ahead as well. */
+static void
+test_no_circle_by_conversion (void)
+{
+  g_auto (World) world = { 0 };
+  AglMode before;
+
+  world_init (&world);
+  assert_granted (&world, "/2", &b, X, AGL_CONFLICT_FAIL);
+  assert_granted (&world, "/1/5", &c, X, AGL_CONFLICT_FAIL);
+  assert_granted (&world, "/1", &a, X, AGL_CONFLICT_FAIL);
+  assert_waits (&world, "/1/5", &b, X);
+  assert_waits (&world, "/2", &a, X);
+  assert_told (&world, "acquired 1\nacquired 2\nacquired 3\nchanged 1 waiters\nchanged 2 waiters\nqueue\n");
+
+  before = agl_lock_table_lookup (world.table, 3)->mode;
+  assert_refused (&world, "/1", &a, XT, AGL_CONFLICT_JOIN, AGL_ERROR_DEADLOCK);
+  assert_refused (&world, "/1", &a, XT, AGL_CONFLICT_STEAL, AGL_ERROR_DEADLOCK);
+  assert_told (&world, "");
+  g_assert_cmpint (agl_lock_table_lookup (world.table, 3)->mode, ==, before);
+  g_assert_cmpuint (agl_lock_table_count (world.table), ==, 3);
+}
+
+/* A circle that nobody asked for ends too: the last to come to wait is told. */
+
+static void
+test_a_circle_by_a_move (void)
+{
+  g_auto (World) world = { 0 };
+  g_autoptr (AglDirectory) there = make_directory ("/1/6");
+
+  let_a_wait_for_b (&world);
+  assert_granted (&world, "/3/6", &a, X, AGL_CONFLICT_FAIL);
+  assert_told (&world, "acquired 3\n");
+  agl_lock_table_set_directory (world.table, agl_lock_table_lookup (world.table, 3), there);
+  assert_told (&world,
+               "changed 3 directory\nended 2 by Deadlock\nchanged 1 waiters\nchanged 3 waiters\nqueue\n");
+}
+
+/* It was given to a before the service started, which is known only later. */
+static void
+test_a_circle_by_a_proof (void)
+{
+  g_auto (World) world = { 0 };
+  g_autoptr (AglRequest) request = make_request ("/1/6", &a, 1000, X, AGL_CONFLICT_FAIL);
+  g_autoptr (AglLock) lock = agl_request_draft (request);
+
+  let_a_wait_for_b (&world);
+  lock->id = 7;
+  g_clear_pointer (&lock->holder, agl_process_unref);
+  g_assert_true (agl_lock_table_restore (world.table, lock));
+  assert_told (&world, "changed 7 waiters\n");
+  agl_lock_table_set_holder (world.table, lock, a.process);
+  assert_told (&world, "ended 2 by Deadlock\nchanged 1 waiters\nqueue\n");
+}
+
+static void
+test_a_circle_by_a_saved_lock (void)
+{
+  g_auto (World) world = { 0 };
+  g_autoptr (AglRequest) request = make_request ("/1/6", &a, 1000, X, AGL_CONFLICT_FAIL);
+  g_autoptr (AglLock) lock = agl_request_draft (request);
+
+  let_a_wait_for_b (&world);
+  lock->id = 7;
+  g_assert_true (agl_lock_table_restore (world.table, lock));
+  assert_told (&world, "ended 2 by Deadlock\nchanged 1 waiters\nchanged 7 waiters\nqueue\n");
+}
+
 static void
 test_no_circle_through_an_outsider (void)
 {
@@ -420,6 +501,10 @@ main (int argc, char **argv)
   g_test_add_func ("/lock-queue/two-hundred-in-order", test_two_hundred_in_order);
   g_test_add_func ("/lock-queue/a-ring-of-five", test_a_ring_of_five);
   g_test_add_func ("/lock-queue/no-circle-by-going-ahead", test_no_circle_by_going_ahead);
+  g_test_add_func ("/lock-queue/no-circle-by-conversion", test_no_circle_by_conversion);
+  g_test_add_func ("/lock-queue/a-circle-by-a-move", test_a_circle_by_a_move);
+  g_test_add_func ("/lock-queue/a-circle-by-a-proof", test_a_circle_by_a_proof);
+  g_test_add_func ("/lock-queue/a-circle-by-a-saved-lock", test_a_circle_by_a_saved_lock);
   g_test_add_func ("/lock-queue/no-circle-through-an-outsider", test_no_circle_through_an_outsider);
   g_test_add_func ("/lock-queue/an-outsider-closes-no-circle", test_an_outsider_closes_no_circle);
   g_test_add_func ("/lock-queue/an-outsider-takes-his-turn", test_an_outsider_takes_his_turn);
