@@ -106,7 +106,9 @@ set_due (AglLedger *self, AglWaiter *waiter, gboolean due)
   waiter->due = due;
 }
 
-/* Those whose region meets that of @lock and who came after @serial. */
+/* Those whose region meets that of @lock and who came after @serial. No others: whether one stands behind
+ * another also hangs on whom that one waits for, but then that one is asked anew, and marks those behind it
+ * in turn (agl_ledger_refresh()). */
 static void
 mark_overlapping (AglLedger *self, const AglLock *lock, guint64 serial)
 {
@@ -126,17 +128,6 @@ mark_overlapping (AglLedger *self, const AglLock *lock, guint64 serial)
     }
 }
 
-/* A lock that came or went concerns those who want its region and, since nobody stands behind someone who
- * waits for him, whatever its holder waits for. */
-static void
-mark_concerned (AglLedger *self, const AglLock *lock)
-{
-  mark_overlapping (self, lock, 0);
-  for (AglLock *draft = agl_lock_index_first_own (self->wanted, lock->holder); draft != NULL;
-       draft = draft->next_own)
-    mark_stale (self, draft->waiter);
-}
-
 /* --- locks --- */
 
 gboolean
@@ -153,7 +144,7 @@ agl_ledger_add_lock (AglLedger *self, AglLock *lock)
   g_hash_table_add (self->by_id, agl_lock_ref (lock));
   agl_lock_index_add (self->held, lock);
   ensure_tally (self, lock->uid)->n_locks++;
-  mark_concerned (self, lock);
+  mark_overlapping (self, lock, 0);
 }
 
 void
@@ -166,7 +157,7 @@ agl_ledger_remove_lock (AglLedger *self, AglLock *lock)
   tally->n_locks--;
   drop_empty_tally (self, tally);
   agl_lock_index_remove (self->held, lock);
-  mark_concerned (self, lock);
+  mark_overlapping (self, lock, 0);
   g_hash_table_remove (self->by_id, lock);
 }
 
