@@ -297,6 +297,16 @@ read_cwd (Look *look, char text[PATH_MAX])
   return n;
 }
 
+/* What went wrong is that it has no working directory any more. */
+static gboolean
+is_ending (const Look *look, int error_number)
+{
+  char folder[AGL_PROC_FOLDER_BYTES];
+
+  return error_number == ENOENT && !agl_proc_find_thread (agl_process_get_pid (look->process), folder)
+         && errno == ENOENT;
+}
+
 gboolean
 agl_directory_sight (const AglDirectory *self,
                      const AglProcess *process,
@@ -313,7 +323,10 @@ agl_directory_sight (const AglDirectory *self,
   *sighting = (AglSighting){ .cwd = AGL_CWD_UNKNOWN };
   n = read_cwd (&look, text);
   if (n < 0 && errno != ENAMETOOLONG)
-    return TRUE;
+    {
+      sighting->ending = is_ending (&look, errno);
+      return TRUE;
+    }
   if (n >= 0)
     found.at_path = strcmp (text, agl_directory_get_path (self)) == 0;
 
@@ -336,6 +349,7 @@ agl_directory_sight (const AglDirectory *self,
           return FALSE;
         }
       sighting->trouble = errno;
+      sighting->ending = is_ending (&look, errno);
       return TRUE;
     }
   else if (!agl_process_is_alive (process))

@@ -116,6 +116,7 @@ typedef struct
   AglCwd cwd : 8;
   guint removed : 1; /* proven by what was seen: this directory has no name any more */
   guint at_path : 1; /* its path as the kernel gives it is this directory's own, get_path() */
+  guint ending : 1;  /* proven: the process works nowhere any more, since it is about to be dead */
 
   /* For the next sighting: */
   guint seen_local : 1;    /* it is on a filesystem of this machine alone */

@@ -133,7 +133,7 @@ set_directory_removed (GError **error, const AglRequest *request)
 static gboolean
 judge (const AglRequest *request, const AglSighting *sighting, GError **error)
 {
-  if (request->holder != NULL && !agl_process_is_alive (request->holder))
+  if (request->holder != NULL && (sighting->ending || !agl_process_is_alive (request->holder)))
     {
       set_holder_died (error, request);
       return FALSE;
@@ -170,17 +170,24 @@ sight_now (const AglRequest *request, AglSighting *sighting, GError **error)
   return agl_directory_sight (request->directory, request->holder, NULL, AGL_PATIENCE_NONE, sighting, error);
 }
 
+/* FALSE: nobody would hear of a grant. */
+static gboolean
+is_wanted (const AglRequest *request, GError **error)
+{
+  if (request->is_wanted == NULL || request->is_wanted (request->client))
+    return TRUE;
+  g_set_error_literal (error, AGL_ERROR, AGL_ERROR_CANCELLED, "The caller hung up");
+  return FALSE;
+}
+
 gboolean
 agl_keeper_is_ready (const AglRequest *request, gpointer user_data, GError **error)
 {
   g_auto (AglSighting) sighting = { 0 };
 
-  /* Its turn goes to the next: nobody would hear of this grant. */
-  if (request->is_wanted != NULL && !request->is_wanted (request->client))
-    {
-      g_set_error_literal (error, AGL_ERROR, AGL_ERROR_CANCELLED, "The caller hung up");
-      return FALSE;
-    }
+  /* Its turn goes to the next. */
+  if (!is_wanted (request, error))
+    return FALSE;
   /* Where only a blocking look would tell, what was seen when the request came stands: the rounds go on
    * asking. */
   if (!sight_now (request, &sighting, NULL))
@@ -265,6 +272,12 @@ acquire (AglPending *self)
   AglLock *lock = NULL;
   AglWaiter *waiter = NULL;
 
+  /* A busy service may come to this only when the way is free: a waiter that went gets nothing for that. */
+  if (self->request->conflict == AGL_CONFLICT_WAIT && !is_wanted (self->request, &error))
+    {
+      answer (self, NULL, error);
+      return;
+    }
   switch (agl_lock_table_acquire (keeper->table, self->request, &lock, &waiter, NULL, &error))
     {
     case AGL_OUTCOME_REFUSED:

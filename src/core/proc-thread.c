@@ -39,6 +39,7 @@ agl_proc_find_thread (pid_t pid, char folder[AGL_PROC_FOLDER_BYTES])
   DIR *dir;
   const struct dirent *entry;
   gboolean found = FALSE;
+  gboolean seen = FALSE;
 
   g_snprintf (tasks, sizeof tasks, "/proc/%d/task", (int)pid);
   dir = opendir (tasks);
@@ -48,9 +49,10 @@ agl_proc_find_thread (pid_t pid, char folder[AGL_PROC_FOLDER_BYTES])
         continue;
       g_snprintf (folder, AGL_PROC_FOLDER_BYTES, "%s/%.20s", tasks, entry->d_name);
       found = has_cwd (folder);
+      seen = TRUE;
     }
   if (dir != NULL)
     closedir (dir);
-  errno = ENOENT;
+  errno = seen ? ENOENT : ESRCH;
   return found;
 }

@@ -16,6 +16,8 @@ int agl_proc_get_folder (void);
  * the threads that run on do not.
  *
  * The folder in /proc of a thread of @pid that runs on, to be asked where the process's own reads ENOENT.
- * FALSE: there is none, and errno is ENOENT. Whether @pid is still the same process is to be asked of its
- * pidfd afterwards. */
+ * FALSE: there is none. errno is ENOENT where its threads were there to be looked at: the process is ending
+ * or a zombie, since only a thread that ends gives up what it works with (exit_fs() in the kernel's
+ * do_exit()), and does so some time before its pidfd tells; ESRCH where there were none to be seen. Whether
+ * @pid is still the same process is to be asked of its pidfd afterwards. */
 gboolean agl_proc_find_thread (pid_t pid, char folder[AGL_PROC_FOLDER_BYTES]);

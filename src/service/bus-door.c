@@ -5,6 +5,7 @@
 #include "core/undead.h"
 #include "service/bus-stream.h"
 #include "service/bus-throttle.h"
+#include "service/message-bus.h"
 #include "service/message-news.h"
 
 /* From a restarting bus's first moment to one that stays away: how long until the next attempt. */
@@ -16,9 +17,6 @@
 
 /* So long a service that stops waits for a bus to take its name back. */
 #define LEAVE_MSEC 500
-
-#define BUS      "org.freedesktop.DBus"
-#define BUS_PATH "/org/freedesktop/DBus"
 
 struct _AglBusDoor
 {
@@ -160,7 +158,7 @@ on_owner_known (GObject *source, GAsyncResult *result, gpointer user_data)
   g_message ("%s is owned by the instance (pid %u) that was killed and hangs in the kernel: taking it over",
              AGL_BUS_NAME, pid);
   g_dbus_connection_call (
-      bus, BUS, BUS_PATH, BUS, "RequestName",
+      bus, AGL_BUS_DRIVER, AGL_BUS_DRIVER_PATH, AGL_BUS_DRIVER, "RequestName",
       g_variant_new ("(su)", AGL_BUS_NAME,
                      G_BUS_NAME_OWNER_FLAGS_ALLOW_REPLACEMENT | G_BUS_NAME_OWNER_FLAGS_REPLACE),
       G_VARIANT_TYPE ("(u)"), G_DBUS_CALL_FLAGS_NONE, -1, self->cancellable, on_name_taken, self);
@@ -171,9 +169,10 @@ static void
 ask_for_owner (AglBusDoor *self)
 {
   self->is_taking = TRUE;
-  g_dbus_connection_call (self->connection, BUS, BUS_PATH, BUS, "GetConnectionUnixProcessID",
-                          g_variant_new ("(s)", AGL_BUS_NAME), G_VARIANT_TYPE ("(u)"), G_DBUS_CALL_FLAGS_NONE,
-                          -1, self->cancellable, on_owner_known, self);
+  g_dbus_connection_call (self->connection, AGL_BUS_DRIVER, AGL_BUS_DRIVER_PATH, AGL_BUS_DRIVER,
+                          "GetConnectionUnixProcessID", g_variant_new ("(s)", AGL_BUS_NAME),
+                          G_VARIANT_TYPE ("(u)"), G_DBUS_CALL_FLAGS_NONE, -1, self->cancellable,
+                          on_owner_known, self);
 }
 
 static void
@@ -271,8 +270,8 @@ on_connected (GObject *source, GAsyncResult *result, gpointer user_data)
   if (self->service->scope == AGL_SCOPE_SYSTEM)
     agl_bus_throttle_attach (connection);
   g_dbus_connection_set_exit_on_close (connection, FALSE);
-  g_dbus_connection_call (connection, BUS, BUS_PATH, BUS, "GetId", NULL, G_VARIANT_TYPE ("(s)"),
-                          G_DBUS_CALL_FLAGS_NONE, -1, self->cancellable, on_id, self);
+  g_dbus_connection_call (connection, AGL_BUS_DRIVER, AGL_BUS_DRIVER_PATH, AGL_BUS_DRIVER, "GetId", NULL,
+                          G_VARIANT_TYPE ("(s)"), G_DBUS_CALL_FLAGS_NONE, -1, self->cancellable, on_id, self);
 }
 
 static void
@@ -385,9 +384,9 @@ hang_up_where_nobody_answers (AglBusDoor *self)
 
   if (self->connection == NULL)
     return;
-  reply =
-      g_dbus_connection_call_sync (self->connection, BUS, BUS_PATH, BUS, "GetId", NULL,
-                                   G_VARIANT_TYPE ("(s)"), G_DBUS_CALL_FLAGS_NONE, LEAVE_MSEC, NULL, NULL);
+  reply = g_dbus_connection_call_sync (self->connection, AGL_BUS_DRIVER, AGL_BUS_DRIVER_PATH, AGL_BUS_DRIVER,
+                                       "GetId", NULL, G_VARIANT_TYPE ("(s)"), G_DBUS_CALL_FLAGS_NONE,
+                                       LEAVE_MSEC, NULL, NULL);
   if (reply == NULL)
     g_dbus_connection_close_sync (self->connection, NULL, NULL);
 }

@@ -3,7 +3,7 @@
 #include "core/keeper.h"
 #include "service/agl-generated.h"
 #include "service/authority.h"
-#include "service/caller.h"
+#include "service/callers.h"
 #include "service/settings.h"
 #include "service/turns.h"
 

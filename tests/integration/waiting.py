@@ -4,6 +4,8 @@ tested without a bus in tests/unit/lock-table.c; here is what only real processe
 import os
 import signal
 
+from gi.repository import Gio, GLib
+
 import harness
 from harness import both_doors, options, until
 
@@ -271,6 +273,78 @@ class Waiting(harness.Case):
         place = self.directory()
         agent, lock = self.holder(place)
         self.assertEqual(agent.acquire(place, conflict="wait"), lock)
+
+
+def begin_wait(client, place, pid):
+    args = GLib.Variant("(sa{sv})", (place, options(conflict="wait", pid=pid)))
+    client.connection.call(client.destination, harness.PATH, harness.NAME, "Acquire", args, None,
+                           Gio.DBusCallFlags.NONE, -1, None, None)
+
+
+class LateService(harness.Case):
+    door = "direct"
+
+    def test_who_asked_and_hung_up_gets_nothing_though_the_way_is_free(self):
+        """When the service comes to the request the holder is dead, and so nobody has to be waited for."""
+        for number in range(1, 6):  # it comes to one before the other, or the other way round
+            with self.subTest(number=number):
+                place = self.directory(f"place-{number}")
+                holder, lock = self.holder(place)
+                second, client = self.agent(place, connect=False), harness.Client(self.service.address("direct"), "bus")
+                self.service.process.send_signal(signal.SIGSTOP)
+                begin_wait(client, place, second.pid)
+                client.connection.flush_sync(None)
+                client.close()
+                holder.kill()
+                self.service.process.send_signal(signal.SIGCONT)
+                self.me.wait_released(lock, "exited")
+                until(lambda: self.me.counters()["refused"] == number or self.me.list() != [], "the end of the request")
+                self.assertEqual(self.me.list(), [])
+
+
+class Arrival(harness.Case):
+    door = "bus"
+
+    def begin_wait(self, client, place, pid):
+        """Returns once the bus has taken the call."""
+        begin_wait(client, place, pid)
+        client.connection.call_sync("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId",
+                                    None, None, Gio.DBusCallFlags.NONE, -1, None)
+
+    def test_who_is_known_does_not_overtake_a_stranger(self):
+        """The bus is asked who a stranger is, and that takes a moment."""
+        place = self.directory()
+        self.me.list()
+        holder, _ = self.holder(place)
+        first, second, third = (self.agent(place, connect=False) for _ in range(3))
+        stranger, other = self.client(), self.client()
+        self.service.process.send_signal(signal.SIGSTOP)
+        self.begin_wait(stranger, place, first.pid)
+        self.begin_wait(self.me, place, second.pid)
+        self.begin_wait(other, place, third.pid)
+        self.service.process.send_signal(signal.SIGCONT)
+        until(lambda: self.me.get("WaiterCount") == 3, "all three in the queue")
+        served = []
+        for holder in (holder, first, second):
+            holder.kill()
+            told = until(lambda: [s for s in self.me.signals if s.name == "LockAcquired"][len(served) + 1:], "the next")
+            served.append(told[0].pid)
+        self.assertEqual(served, [first.pid, second.pid, third.pid])
+
+    def test_a_stranger_that_is_gone_holds_up_nobody(self):
+        place = self.directory()
+        holder, _ = self.holder(place)
+        first, second = (self.agent(place, connect=False) for _ in range(2))
+        stranger = self.client()
+        self.service.process.send_signal(signal.SIGSTOP)
+        self.begin_wait(stranger, place, first.pid)
+        stranger.close()
+        self.begin_wait(self.me, place, second.pid)
+        self.service.process.send_signal(signal.SIGCONT)
+        until(lambda: self.me.get("WaiterCount") == 1, "the one that is there")
+        holder.kill()
+        self.assertEqual(until(lambda: [s for s in self.me.signals if s.name == "LockAcquired"][1:], "the next")[0].pid,
+                         second.pid)
 
 
 @both_doors

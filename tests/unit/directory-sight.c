@@ -162,10 +162,13 @@ test_dead (Folder *folder, gconstpointer data)
 
   worker_start (&worker, folder->base);
   g_assert_cmpint (sight (directory, &worker, &last), ==, AGL_CWD_INSIDE);
+  g_assert_false (last.ending);
   kill_unreaped (worker.pid);
   g_assert_cmpint (sight (directory, &worker, &last), ==, AGL_CWD_UNKNOWN);
+  g_assert_true (last.ending);
   reap (worker.pid);
   g_assert_cmpint (sight (directory, &worker, &last), ==, AGL_CWD_UNKNOWN);
+  g_assert_false (last.ending); /* nothing of it is to be seen: its pidfd tells */
   g_assert_false (last.removed);
   close (worker.orders);
   close (worker.done);

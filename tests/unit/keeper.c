@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/keeper.h"
 
+#include <errno.h>
+#include <pthread.h>
+#include <sys/ptrace.h>
+
 #include "children.h"
 #include "places.h"
 #include "sample-lock.h"
@@ -232,6 +236,7 @@ wait_for (AglRequest *request, Answer *answer)
 {
   request->conflict = AGL_CONFLICT_WAIT;
   ask (request, answer);
+  g_assert_no_error (answer->error);
   g_assert_cmpuint (answer->n_answers, ==, 0);
 }
 
@@ -534,6 +539,14 @@ is_not_wanted (gpointer client)
   return FALSE;
 }
 
+static gboolean has_hung_up;
+
+static gboolean
+is_wanted (gpointer client)
+{
+  return !has_hung_up;
+}
+
 static void
 test_a_turn_of_one_who_hung_up_goes_to_the_next (StoreFixture *stored, gconstpointer unused)
 {
@@ -545,13 +558,97 @@ test_a_turn_of_one_who_hung_up_goes_to_the_next (StoreFixture *stored, gconstpoi
   holder = start_holder ();
   acquire (holder, world->inside);
   request = request_for (start_holder (), world->inside);
-  request->is_wanted = is_not_wanted;
+  request->is_wanted = is_wanted;
+  has_hung_up = FALSE;
   wait_for (request, &first);
+  has_hung_up = TRUE;
   wait_for (request_for (start_holder (), world->inside), &second);
   kill_holder (holder);
   wait_until_told ("released 1 exited; refused; answered; acquired 2; ");
   g_assert_error (first.error, AGL_ERROR, AGL_ERROR_CANCELLED);
   g_assert_cmpuint (second.id, ==, 2);
+  tear_down ();
+}
+
+/* Who hung up before the service came to its request may take itself for a waiter, and gets nothing for that
+ * the way is free. But who asks to have it at once may well send that and go. */
+static void
+test_one_who_hung_up_gets_nothing_at_once (StoreFixture *stored, gconstpointer unused)
+{
+  g_auto (Answer) waiting = { 0 }, at_once = { 0 };
+  AglRequest *request;
+
+  set_up (stored, 60000);
+  request = request_for (start_holder (), world->inside);
+  request->is_wanted = is_not_wanted;
+  request->conflict = AGL_CONFLICT_WAIT;
+  ask (request, &waiting);
+  g_assert_error (waiting.error, AGL_ERROR, AGL_ERROR_CANCELLED);
+  g_assert_cmpuint (agl_lock_table_count (agl_keeper_get_table (world->keeper)), ==, 0);
+  request = request_for (start_holder (), world->inside);
+  request->is_wanted = is_not_wanted;
+  ask (request, &at_once);
+  g_assert_cmpuint (at_once.id, ==, 1);
+  tear_down ();
+}
+
+static void *
+thread_of_traced (void *data)
+{
+  tell (GPOINTER_TO_INT (data), gettid ());
+  sleep_for_ever ();
+}
+
+static void
+traced_child (int tell_fd)
+{
+  pthread_t thread;
+
+  go_inside (0);
+  if (pthread_create (&thread, NULL, thread_of_traced, GINT_TO_POINTER (tell_fd)) != 0)
+    _exit (97);
+}
+
+/* Killed, it has given up its working directory some time before it is dead: for as long as we like, where
+ * one of its threads is traced and its end not taken note of. */
+static void
+test_the_dying_get_nothing (StoreFixture *stored, gconstpointer unused)
+{
+  g_auto (Answer) waiting = { 0 }, at_once = { 0 };
+  g_autofree char *link = NULL;
+  char text[1];
+  pid_t holder, dying;
+  gint32 thread;
+
+  set_up (stored, 60000);
+  holder = start_holder ();
+  acquire (holder, world->inside);
+  dying = start_child (traced_child, &thread);
+  link = g_strdup_printf ("/proc/%d/cwd", (int)dying);
+  wait_for (request_for (dying, world->inside), &waiting);
+  g_assert_cmpint (ptrace (PTRACE_SEIZE, thread, NULL, NULL), ==, 0);
+  g_assert_cmpint (kill (dying, SIGKILL), ==, 0);
+  while (readlink (link, text, sizeof text) >= 0)
+    g_usleep (500);
+  g_assert_cmpint (errno, ==, ENOENT);
+  g_free (link);
+  link = g_strdup_printf ("/proc/%d/task/%d/cwd", (int)dying, (int)thread);
+  while (readlink (link, text, sizeof text) >= 0)
+    g_usleep (500);
+  {
+    g_autoptr (AglProcess) process = agl_process_open (dying, NULL);
+
+    g_assert_nonnull (process);
+    g_assert_true (agl_process_is_alive (process));
+  }
+
+  ask (request_for (dying, world->inside), &at_once);
+  g_assert_error (at_once.error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS);
+  kill_holder (holder);
+  wait_until_told ("released 1 exited; refused; ");
+  g_assert_error (waiting.error, AGL_ERROR, AGL_ERROR_NO_SUCH_PROCESS);
+  g_assert_cmpint (waitpid (thread, NULL, __WALL), ==, thread);
+  reap (dying);
   tear_down ();
 }
 
@@ -963,6 +1060,8 @@ main (int argc, char **argv)
   ADD ("a-turn-that-cannot-be-saved-goes-to-the-next", test_a_turn_that_cannot_be_saved_goes_to_the_next);
   ADD ("ends-of-a-wait", test_ends_of_a_wait);
   ADD ("a-turn-of-one-who-hung-up-goes-to-the-next", test_a_turn_of_one_who_hung_up_goes_to_the_next);
+  ADD ("one-who-hung-up-gets-nothing-at-once", test_one_who_hung_up_gets_nothing_at_once);
+  ADD ("the-dying-get-nothing", test_the_dying_get_nothing);
   ADD ("a-turn-waits-for-word-of-the-client", test_a_turn_waits_for_word_of_the_client);
   ADD ("a-turn-that-is-over-before-word-comes", test_a_turn_that_is_over_before_word_comes);
   ADD ("a-waiter-that-leaves", test_a_waiter_that_leaves);
