@@ -475,6 +475,7 @@ class Wrong(harness.Case):
             env=service.environment, check=False, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8",
             timeout=harness.LIMIT)
         self.assertEqual(done.returncode, 77, done.stderr)
+        self.assertIn("Process 1 is of user root;", done.stderr)
         service.stop()
 
 

@@ -267,6 +267,31 @@ test_limits (void)
   g_assert_nonnull (strstr (error->message, "2 requests of user root are waiting and no more than 2 may"));
 }
 
+static void
+test_a_circle_through_a_claim (void)
+{
+  g_auto (World) world = { 0 };
+  g_autoptr (AglRequest) claim = make_request ("/1", NULL, 0, AGL_MODE_SUBTREE, AGL_CONFLICT_WAIT);
+  g_autoptr (AglRequest) last = make_request ("/2", &holder, 0, AGL_MODE_EXCLUSIVE, AGL_CONFLICT_WAIT);
+  g_autoptr (GError) error = NULL;
+  Holder other;
+  AglLock *lock;
+  AglWaiter *waiter;
+
+  holder_start (&other);
+  world_init (&world);
+  assert_granted (&world, "/1/3", &holder, AGL_MODE_EXCLUSIVE, AGL_CONFLICT_FAIL);
+  assert_granted (&world, "/2", &other, AGL_MODE_EXCLUSIVE, AGL_CONFLICT_FAIL);
+  g_assert_cmpint (agl_lock_table_acquire (world.table, claim, &lock, &waiter, NULL, NULL), ==,
+                   AGL_OUTCOME_WAITING);
+  assert_waits (&world, "/1", &other, AGL_MODE_EXCLUSIVE);
+  g_assert_cmpint (agl_lock_table_acquire (world.table, last, &lock, &waiter, NULL, &error), ==,
+                   AGL_OUTCOME_REFUSED);
+  g_assert_error (error, AGL_ERROR, AGL_ERROR_DEADLOCK);
+  g_assert_nonnull (strstr (error->message, "for \"/1\" on a manual claim of user root"));
+  holder_end (&other);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -284,6 +309,7 @@ main (int argc, char **argv)
   g_test_add_func ("/held/a-waiter", test_a_waiter);
   g_test_add_func ("/held/other-refusals", test_other_refusals);
   g_test_add_func ("/held/limits", test_limits);
+  g_test_add_func ("/held/a-circle-through-a-claim", test_a_circle_through_a_claim);
   result = g_test_run ();
   holder_end (&holder);
   return result;
