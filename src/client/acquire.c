@@ -260,9 +260,11 @@ on_blockers (gboolean is_free, GVariant *blockers, const GError *error, gpointer
 
   if (blockers != NULL)
     {
-      g_autoptr (GVariant) ours = agl_blockers_filter (blockers, holder_pid (self), self->options->shared);
+      gboolean others_first;
+      g_autoptr (GVariant) ours =
+          agl_blockers_filter (blockers, holder_pid (self), self->options->shared, &others_first);
 
-      agl_wait_display_show (self->display, ours);
+      agl_wait_display_show (self->display, ours, others_first);
     }
   /* Who waits without a limit goes on waiting, but knows what for. */
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
@@ -291,7 +293,7 @@ on_display_delay (gpointer user_data)
     self->watch =
         agl_blockers_watch_new (self->service, self->path, self->options->subtree, on_blockers, self);
   else /* which no question names */
-    agl_wait_display_show (self->display, g_variant_new_array (G_VARIANT_TYPE_VARDICT, NULL, 0));
+    agl_wait_display_show (self->display, g_variant_new_array (G_VARIANT_TYPE_VARDICT, NULL, 0), FALSE);
   return G_SOURCE_REMOVE;
 }
 
@@ -485,11 +487,11 @@ name_blockers (const Wait *self, GError *error)
     return;
   all = agl_service_ask_blockers (self->service, self->path);
   if (all != NULL)
-    blockers = agl_blockers_filter (all, holder_pid (self), self->options->shared);
+    blockers = agl_blockers_filter (all, holder_pid (self), self->options->shared, NULL);
   if (blockers != NULL)
-    words = agl_blockers_describe_refusal (blockers, self->path,
-                                           isatty (STDERR_FILENO) != 0 ? g_get_home_dir () : NULL,
-                                           g_get_real_time (), error->code == AGL_ERROR_TIMED_OUT);
+    words = agl_blockers_describe_refusal (
+        blockers, self->path, isatty (STDERR_FILENO) != 0 ? g_get_home_dir () : NULL, g_get_real_time (),
+        geteuid (), error->code == AGL_ERROR_TIMED_OUT);
   if (words != NULL)
     agl_failure_reword (error, words);
 }

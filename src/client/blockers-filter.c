@@ -13,10 +13,12 @@ lets_sharers_in (GVariant *blocker)
   return shared || (g_variant_lookup (blocker, "kind", "&s", &kind) && g_str_equal (kind, "unregistered"));
 }
 
-static GVariant *
-filter (GVariant *blockers, pid_t holder, gboolean shared)
+GVariant *
+agl_blockers_filter (GVariant *blockers, pid_t holder, gboolean shared, gboolean *others_first)
 {
   GVariantBuilder builder;
+  GVariant *found;
+  gboolean has_sharers = FALSE;
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("aa{sv}"));
   for (gsize i = 0; i < g_variant_n_children (blockers); i++)
@@ -25,18 +27,13 @@ filter (GVariant *blockers, pid_t holder, gboolean shared)
 
       if (holder != 0 && agl_row_number (blocker, "pid", 0) == (guint64)holder)
         continue;
-      if (!shared || !lets_sharers_in (blocker))
+      if (shared && lets_sharers_in (blocker))
+        has_sharers = TRUE;
+      else
         g_variant_builder_add_value (&builder, blocker);
     }
-  return g_variant_ref_sink (g_variant_builder_end (&builder));
-}
-
-GVariant *
-agl_blockers_filter (GVariant *blockers, pid_t holder, gboolean shared)
-{
-  g_autoptr (GVariant) found = filter (blockers, holder, shared);
-
-  if (shared && g_variant_n_children (found) == 0)
-    return filter (blockers, holder, FALSE);
-  return g_steal_pointer (&found);
+  found = g_variant_ref_sink (g_variant_builder_end (&builder));
+  if (others_first != NULL)
+    *others_first = has_sharers && g_variant_n_children (found) == 0;
+  return found;
 }

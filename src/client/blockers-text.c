@@ -6,18 +6,26 @@
 #include "client/duration.h"
 #include "client/lock-columns.h"
 #include "client/place.h"
+#include "common/text.h"
+
+static gboolean
+is_unregistered (GVariant *blocker)
+{
+  const char *kind;
+
+  return g_variant_lookup (blocker, "kind", "&s", &kind) && g_str_equal (kind, "unregistered");
+}
 
 static char *
 describe_blocker (GVariant *blocker)
 {
   g_autofree char *who = agl_row_who (blocker);
   guint pid = (guint)agl_row_number (blocker, "pid", 0);
-  const char *kind;
 
   if (pid == 0)
     /* Translators: a manual lock of the user %s */
     return g_strdup_printf (_ ("a claim of %s"), who);
-  if (g_variant_lookup (blocker, "kind", "&s", &kind) && g_str_equal (kind, "unregistered"))
+  if (is_unregistered (blocker))
     /* Translators: the name of an agent that runs there without a lock, the number of its process */
     return g_strdup_printf (_ ("%s (pid %u, unregistered)"), who, pid);
   /* Translators: the name of an agent or a command, the number of its process */
@@ -74,12 +82,16 @@ describe_first (GVariant *blockers)
 }
 
 char *
-agl_blockers_describe_wait (GVariant *blockers, const char *directory, const char *home, gint64 now_usec)
+agl_blockers_describe_wait (
+    GVariant *blockers, gboolean others_first, const char *directory, const char *home, gint64 now_usec)
 {
   g_autofree char *shown = agl_place_display (directory, home);
   g_autofree char *who = NULL;
   g_autofree char *facts = NULL;
 
+  if (g_variant_n_children (blockers) == 0 && others_first)
+    /* Translators: %s is a directory; the others wait too */
+    return g_strdup_printf (_ ("waiting for my turn: %s (others came first)"), shown);
   if (g_variant_n_children (blockers) == 0)
     /* Translators: %s is a directory */
     return g_strdup_printf (_ ("waiting for my turn: %s"), shown);
@@ -92,13 +104,47 @@ agl_blockers_describe_wait (GVariant *blockers, const char *directory, const cha
   return g_strdup_printf (_ ("waiting for %s: %s (%s)"), who, shown, facts);
 }
 
+/* As the service judges: to hold it beside others takes the same user, or privilege. An unregistered agent
+ * has nothing to be held beside. */
+static gboolean
+may_join (GVariant *blockers, uid_t asker)
+{
+  for (gsize i = 0; asker != 0 && i < g_variant_n_children (blockers); i++)
+    {
+      g_autoptr (GVariant) blocker = g_variant_get_child_value (blockers, i);
+
+      if (!is_unregistered (blocker) && agl_row_number (blocker, "uid", asker) != asker)
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* Where there is more to see. Caller frees. */
+static char *
+next_command (GVariant *blockers, const char *directory)
+{
+  g_autoptr (GVariant) first = g_variant_get_child_value (blockers, 0);
+  g_autofree char *word = NULL;
+
+  /* Of an agent without a lock a list of locks tells nothing. */
+  if (!is_unregistered (first))
+    return g_strdup ("agentctl-locks list");
+  word = agl_text_shell_word (directory);
+  return g_strdup_printf ("agentctl-locks check %s", word != NULL ? word : "DIR");
+}
+
 char *
-agl_blockers_describe_refusal (
-    GVariant *blockers, const char *directory, const char *home, gint64 now_usec, gboolean timed_out)
+agl_blockers_describe_refusal (GVariant *blockers,
+                               const char *directory,
+                               const char *home,
+                               gint64 now_usec,
+                               uid_t asker,
+                               gboolean timed_out)
 {
   g_autofree char *shown = agl_place_display (directory, home);
   g_autofree char *who = NULL;
   g_autofree char *facts = NULL;
+  g_autofree char *command = NULL;
 
   if (g_variant_n_children (blockers) == 0)
     return NULL;
@@ -110,13 +156,20 @@ agl_blockers_describe_refusal (
   if (timed_out)
     /* Translators: a directory, who is in the way, a list such as "there for 3min, 2 others in the way" */
     return g_strdup_printf (_ ("the time ran out, and %s is still in use by %s: %s"), shown, who, facts);
+  command = next_command (blockers, directory);
+  if (!may_join (blockers, asker) && *facts == '\0')
+    /* Translators: a directory, who is in the way, a command line */
+    return g_strdup_printf (_ ("%s is in use by %s; wait with --wait, or see %s"), shown, who, command);
+  if (!may_join (blockers, asker))
+    /* Translators: a directory, who is in the way, a list such as "there for 3min", a command line */
+    return g_strdup_printf (_ ("%s is in use by %s: %s; wait with --wait, or see %s"), shown, who, facts,
+                            command);
   if (*facts == '\0')
-    /* Translators: a directory, who is in the way */
-    return g_strdup_printf (_ ("%s is in use by %s; wait with --wait, work beside it with --join, or see "
-                               "agentctl-locks list"),
-                            shown, who);
-  /* Translators: a directory, who is in the way, a list such as "there for 3min, 2 others in the way" */
-  return g_strdup_printf (_ ("%s is in use by %s: %s; wait with --wait, work beside it with --join, or see "
-                             "agentctl-locks list"),
-                          shown, who, facts);
+    /* Translators: a directory, who is in the way, a command line */
+    return g_strdup_printf (_ ("%s is in use by %s; wait with --wait, work beside it with --join, or see %s"),
+                            shown, who, command);
+  return g_strdup_printf (
+      /* Translators: a directory, who is in the way, a list such as "there for 3min", a command line */
+      _ ("%s is in use by %s: %s; wait with --wait, work beside it with --join, or see %s"), shown, who,
+      facts, command);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <glib/gi18n.h>
+#include <string.h>
 
 #include "client/command.h"
 #include "client/json.h"
@@ -7,23 +8,36 @@
 #include "client/place.h"
 #include "client/service.h"
 
+/* A directory of --directory or --under whose name is not UTF-8. List cannot be asked for it, but tells it of
+ * each lock. */
+typedef struct
+{
+  char *path; /* NULL: none */
+  gboolean below_too;
+} Bytes;
+
 static gboolean
-add_directory (GVariantBuilder *builder, const char *key, const char *argument, GError **error)
+add_directory (GVariantBuilder *builder, const char *key, const char *argument, Bytes *bytes, GError **error)
 {
   g_autofree char *path = NULL;
+  g_autofree char *spelling = NULL;
 
   if (argument == NULL)
     return TRUE;
   path = agl_place_absolute (argument, error);
-  if (path == NULL || !agl_place_check_name (path, error))
+  if (path == NULL)
     return FALSE;
-  g_variant_builder_add (builder, "{sv}", key, g_variant_new_string (path));
+  spelling = agl_place_spell (path);
+  if (g_utf8_validate (spelling, -1, NULL))
+    g_variant_builder_add (builder, "{sv}", key, g_variant_new_string (spelling));
+  else
+    *bytes = (Bytes){ g_steal_pointer (&spelling), g_str_equal (key, "under") };
   return TRUE;
 }
 
 /* NULL with @error. */
 static GVariant *
-make_filter (const AglOptions *options, GError **error)
+make_filter (const AglOptions *options, Bytes *bytes, GError **error)
 {
   GVariantBuilder builder;
 
@@ -34,8 +48,8 @@ make_filter (const AglOptions *options, GError **error)
       return NULL;
     }
   g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
-  if (!add_directory (&builder, "directory", options->directory, error)
-      || !add_directory (&builder, "under", options->under, error))
+  if (!add_directory (&builder, "directory", options->directory, bytes, error)
+      || !add_directory (&builder, "under", options->under, bytes, error))
     {
       g_variant_builder_clear (&builder);
       return NULL;
@@ -47,6 +61,44 @@ make_filter (const AglOptions *options, GError **error)
   if (options->kind != NULL)
     g_variant_builder_add (&builder, "{sv}", "kind", g_variant_new_string (options->kind));
   return g_variant_new ("(a{sv})", &builder);
+}
+
+static gboolean
+is_at (GVariant *lock, const Bytes *bytes)
+{
+  g_autoptr (GVariant) value = g_variant_lookup_value (lock, "directory-bytes", G_VARIANT_TYPE_BYTESTRING);
+  gsize length = strlen (bytes->path);
+  const char *path;
+  gsize n;
+
+  if (value == NULL)
+    return FALSE; /* it is UTF-8 */
+  path = g_variant_get_fixed_array (value, &n, 1);
+  while (length > 1 && bytes->path[length - 1] == '/')
+    length--;
+  if (n < length || memcmp (path, bytes->path, length) != 0)
+    return FALSE;
+  return n == length || (bytes->below_too && path[length] == '/');
+}
+
+/* @locks is consumed. */
+static GVariant *
+narrow (GVariant *locks, const Bytes *bytes)
+{
+  g_autoptr (GVariant) all = locks;
+  GVariantBuilder builder;
+
+  if (bytes->path == NULL)
+    return g_steal_pointer (&all);
+  g_variant_builder_init (&builder, G_VARIANT_TYPE ("aa{sv}"));
+  for (gsize i = 0; i < g_variant_n_children (all); i++)
+    {
+      g_autoptr (GVariant) lock = g_variant_get_child_value (all, i);
+
+      if (is_at (lock, bytes))
+        g_variant_builder_add_value (&builder, lock);
+    }
+  return g_variant_ref_sink (g_variant_builder_end (&builder));
 }
 
 static void
@@ -73,9 +125,12 @@ list (const AglOptions *options, GError **error)
   g_autoptr (GVariant) filter = NULL;
   g_autoptr (GVariant) reply = NULL;
   g_autoptr (GVariant) locks = NULL;
+  g_autofree char *path = NULL;
+  Bytes bytes = { NULL, FALSE };
 
   columns = agl_columns_of_options (agl_lock_columns, options, error);
-  filter = columns == NULL ? NULL : make_filter (options, error);
+  filter = columns == NULL ? NULL : make_filter (options, &bytes, error);
+  path = bytes.path;
   if (filter == NULL)
     return AGL_EXIT_OK;
   g_variant_ref_sink (filter);
@@ -84,6 +139,7 @@ list (const AglOptions *options, GError **error)
   if (reply == NULL)
     return 0;
   g_variant_get (reply, "(@aa{sv})", &locks);
+  locks = narrow (locks, &bytes);
   if (options->json)
     agl_json_print (locks, TRUE);
   else if (!options->quiet)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <glib/gi18n.h>
+#include <unistd.h>
 
 #include "client/command.h"
 #include "client/json.h"
@@ -38,6 +40,9 @@ occupants (const AglOptions *options, GError **error)
   if (path == NULL)
     return AGL_EXIT_OK;
   service = agl_service_find (&options->where, TRUE, error);
+  /* Nobody means the process that asks. A root directory that cannot be entered leaves it among them. */
+  if (service != NULL && chdir ("/") < 0)
+    g_debug ("cannot leave the working directory: %s", g_strerror (errno));
   reply = service == NULL ? NULL
                           : agl_service_call (service, "Occupants", g_variant_new ("(s)", path), NULL, error);
   if (reply == NULL)
@@ -55,7 +60,9 @@ const AglCommand agl_command_occupants = {
     .name = "occupants",
     .synopsis = N_ ("[DIR]"),
     .summary = N_ ("List the processes that work in DIR or below, with a lock or without"),
-    .description = N_ ("Exits 0, also when there are none, 64 wrong usage, 69 no service, 77 not permitted, 70 anything\n"
+    .description = N_ ("This command itself is not among them.\n"
+                       "\n"
+                       "Exits 0, also when there are none, 64 wrong usage, 69 no service, 77 not permitted, 70 anything\n"
                        "else."),
     .groups = AGL_OPTIONS_JSON | AGL_OPTIONS_TABLE | AGL_OPTIONS_QUIET | AGL_OPTIONS_WHERE,
     .max_arguments = 1,

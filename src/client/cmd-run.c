@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <glib/gi18n.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,6 +29,12 @@ enter (const char *directory, GError **error)
   g_autofree char *logical = g_canonicalize_filename (directory, old);
   g_autofree char *physical = NULL;
 
+  if (*directory == '\0')
+    {
+      g_set_error_literal (error, AGL_EXIT_ERROR, AGL_EXIT_FAILED,
+                           _ ("cannot enter “”: the directory's name is empty"));
+      return FALSE;
+    }
   if (chdir (directory) < 0)
     {
       int saved_errno = errno;
@@ -44,20 +51,58 @@ enter (const char *directory, GError **error)
   return TRUE;
 }
 
-static gboolean
-exists_in_path (const char *name)
-{
-  g_auto (GStrv) folders =
-      g_strsplit (g_getenv ("PATH") == NULL ? "/bin:/usr/bin" : g_getenv ("PATH"), ":", -1);
+/* As execvp(3) does where PATH is not set. */
+#define DEFAULT_PATH "/bin:/usr/bin"
 
+/* The errno of executing @file; 0: it may be executed. */
+static int
+judge_file (const char *file)
+{
+  struct stat status;
+
+  if (stat (file, &status) < 0)
+    return errno;
+  if (!S_ISREG (status.st_mode))
+    return S_ISDIR (status.st_mode) ? EISDIR : EACCES;
+  return access (file, X_OK) < 0 ? errno : 0;
+}
+
+/* As bash(1) searches: of what cannot be executed the first counts, and a directory of that name is not the
+ * command. */
+static int
+judge_name (const char *name)
+{
+  const char *path = g_getenv ("PATH");
+  g_auto (GStrv) folders = NULL;
+  int result = 0;
+
+  if (path == NULL)
+    path = DEFAULT_PATH;
+  folders = g_strsplit (*path == '\0' ? "." : path, ":", -1);
   for (char **folder = folders; *folder != NULL; folder++)
     {
       g_autofree char *file = g_build_filename (**folder == '\0' ? "." : *folder, name, NULL);
+      int code = judge_file (file);
 
-      if (access (file, F_OK) == 0)
-        return TRUE;
+      if (code == 0)
+        return 0;
+      if (result == 0 && g_file_test (file, G_FILE_TEST_EXISTS))
+        result = code == EISDIR ? ENOENT : code;
     }
-  return FALSE;
+  return result != 0 ? result : ENOENT;
+}
+
+static void
+set_command_error (GError **error, const char *name, int code)
+{
+  g_autofree char *shown = agl_text_escape (name, -1);
+
+  if (code == ENOENT)
+    g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NOT_FOUND, _ ("%s: command not found"), shown);
+  else
+    g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NOT_EXECUTABLE,
+                 /* Translators: a command, what is wrong with it */
+                 _ ("%s: cannot be executed: %s"), shown, g_strerror (code));
 }
 
 /* Before the lock, so that a typing error neither waits an hour for its turn nor shows up as a lock that came
@@ -65,26 +110,24 @@ exists_in_path (const char *name)
 static gboolean
 check_command (const char *name, GError **error)
 {
-  g_autofree char *found = g_find_program_in_path (name);
-  g_autofree char *shown = agl_text_escape (name, -1);
-  gboolean exists;
+  int code;
 
-  if (found != NULL)
-    return TRUE;
-  exists = strchr (name, '/') != NULL ? access (name, F_OK) == 0 : exists_in_path (name);
-  if (exists)
-    g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NOT_EXECUTABLE, _ ("%s: cannot be executed"), shown);
-  else
-    g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NOT_FOUND, _ ("%s: command not found"), shown);
-  return FALSE;
+  if (*name == '\0')
+    {
+      g_set_error_literal (error, AGL_EXIT_ERROR, AGL_EXIT_NOT_FOUND,
+                           _ ("“”: command not found: its name is empty"));
+      return FALSE;
+    }
+  code = strchr (name, '/') != NULL ? judge_file (name) : judge_name (name);
+  if (code != 0)
+    set_command_error (error, name, code);
+  return code == 0;
 }
 
 static int
 run (const AglOptions *options, GError **error)
 {
   g_autofree char *path = NULL;
-  g_autofree char *shown = NULL;
-  int saved_errno;
 
   if (options->arguments != NULL && !enter (options->arguments[0], error))
     return 0;
@@ -97,10 +140,7 @@ run (const AglOptions *options, GError **error)
    * back are the signals. */
   agl_signals_restore ();
   execvp (options->trailing[0], options->trailing);
-  saved_errno = errno;
-  shown = agl_text_escape (options->trailing[0], -1);
-  g_set_error (error, AGL_EXIT_ERROR, saved_errno == ENOENT ? AGL_EXIT_NOT_FOUND : AGL_EXIT_NOT_EXECUTABLE,
-               "%s: %s", shown, g_strerror (saved_errno));
+  set_command_error (error, options->trailing[0], errno);
   return 0;
 }
 

@@ -33,7 +33,7 @@ on_blockers (gboolean is_free, GVariant *blockers, const GError *error, gpointer
     }
   self->is_free = is_free;
   if (!is_free)
-    agl_wait_display_show (self->display, blockers);
+    agl_wait_display_show (self->display, blockers, FALSE);
 }
 
 static gboolean

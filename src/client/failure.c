@@ -14,8 +14,7 @@ headline (AglError code)
   switch (code)
     {
     case AGL_ERROR_HELD:
-      return N_ ("the directory is in use; wait with --wait, work beside it with --join, or see "
-                 "agentctl-locks list");
+      return N_ ("the directory is in use; agentctl-locks check tells by whom");
     case AGL_ERROR_TIMED_OUT:
       return N_ ("the time ran out, and the directory is still in use");
     case AGL_ERROR_CANCELLED:

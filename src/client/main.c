@@ -150,7 +150,8 @@ finish (const GError *error, int status, const char *command, int conflict)
   code = agl_output_finish ();
   if (code == 0)
     return status;
-  g_printerr ("agentctl-locks: stdout: %s\n", g_strerror (code));
+  /* Translators: what went wrong */
+  g_printerr (_ ("agentctl-locks: cannot write to standard output: %s\n"), g_strerror (code));
   return status == AGL_EXIT_OK ? AGL_EXIT_FAILED : status;
 }
 
@@ -159,6 +160,7 @@ set_up (void)
 {
   const char *localedir = g_getenv (LOCALEDIR_ENV);
 
+  agl_output_guard ();
   agl_signals_save ();
   setlocale (LC_ALL, "");
   bindtextdomain (GETTEXT_PACKAGE, localedir != NULL ? localedir : AGL_LOCALEDIR);

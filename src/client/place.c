@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gi18n.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -63,18 +64,18 @@ agl_place_to_bus (const char *path, GVariantBuilder *options, GUnixFDList **fds,
   return "";
 }
 
-gboolean
-agl_place_check_name (const char *path, GError **error)
+char *
+agl_place_spell (const char *path)
 {
-  g_autofree char *shown = NULL;
+  g_autofree char *found = NULL;
+  char *resolved;
 
   if (g_utf8_validate (path, -1, NULL))
-    return TRUE;
-  shown = agl_text_escape (path, -1);
-  g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_FAILED,
-               _ ("%s: the name is not UTF-8, and this command can ask for a directory by name alone"),
-               shown);
-  return FALSE;
+    return g_strdup (path);
+  resolved = realpath (path, NULL);
+  found = g_strdup (resolved != NULL ? resolved : path);
+  free (resolved);
+  return g_steal_pointer (&found);
 }
 
 char *
@@ -82,10 +83,19 @@ agl_place_of_argument (const AglOptions *options, GError **error)
 {
   g_autofree char *path =
       agl_place_absolute (options->arguments == NULL ? NULL : options->arguments[0], error);
+  g_autofree char *spelling = path == NULL ? NULL : agl_place_spell (path);
+  g_autofree char *shown = NULL;
 
-  if (path == NULL || !agl_place_check_name (path, error))
-    return NULL;
-  return g_steal_pointer (&path);
+  if (spelling == NULL || g_utf8_validate (spelling, -1, NULL))
+    return g_steal_pointer (&spelling);
+  shown = agl_text_escape (path, -1);
+  g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_FAILED,
+               /* Translators: a directory */
+               _ ("%s: D-Bus cannot carry this name, which is not UTF-8; make a symbolic link to the "
+                  "directory (ln -s) "
+                  "and give that"),
+               shown);
+  return NULL;
 }
 
 char *

@@ -14,10 +14,12 @@ char *agl_place_absolute (const char *argument, GError **error);
  * directory-fd is added to @options, its descriptor to *@fds (made when needed). Static or @path itself. */
 const char *agl_place_to_bus (const char *path, GVariantBuilder *options, GUnixFDList **fds, GError **error);
 
-/* For methods that take a directory by name alone. Errors: AGL_EXIT_ERROR when @path is not UTF-8. */
-gboolean agl_place_check_name (const char *path, GError **error);
+/* For methods that take a directory by name alone: @path; where it is not UTF-8, where it leads to, which may
+ * be. Caller frees. */
+char *agl_place_spell (const char *path);
 
-/* The first argument as both say: for commands that take one DIR, by name alone. */
+/* The first argument, absolute and spelled like that: for commands that take one DIR. Errors: AGL_EXIT_ERROR
+ * also when it is not UTF-8 then. */
 char *agl_place_of_argument (const AglOptions *options, GError **error);
 
 /* For people: escaped; with @home (NULL: not) in front shortened to ~. Caller frees. */

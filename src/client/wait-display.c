@@ -19,6 +19,7 @@ struct _AglWaitDisplay
   gboolean has_told;    /* elsewhere: once is enough */
   gint64 started_usec;  /* monotonic */
   GVariant *blockers;   /* NULL: the service is gone */
+  gboolean others_first;
   guint timer;
 };
 
@@ -46,7 +47,8 @@ show (AglWaitDisplay *self)
   if (self->blockers == NULL)
     what = g_strdup (_ ("the service went away; waiting for it to come back"));
   else
-    what = agl_blockers_describe_wait (self->blockers, self->directory, home, g_get_real_time ());
+    what = agl_blockers_describe_wait (self->blockers, self->others_first, self->directory, home,
+                                       g_get_real_time ());
   if (!self->is_terminal)
     {
       g_printerr ("agentctl-locks: %s\n", what);
@@ -66,8 +68,9 @@ on_second (gpointer user_data)
 }
 
 static void
-set_blockers (AglWaitDisplay *self, GVariant *blockers)
+set_blockers (AglWaitDisplay *self, GVariant *blockers, gboolean others_first)
 {
+  self->others_first = others_first;
   g_clear_pointer (&self->blockers, g_variant_unref);
   self->blockers = blockers == NULL ? NULL : g_variant_ref_sink (blockers);
   if (self->is_terminal && self->timer == 0)
@@ -99,18 +102,18 @@ agl_wait_display_free (AglWaitDisplay *self)
 }
 
 void
-agl_wait_display_show (AglWaitDisplay *self, GVariant *blockers)
+agl_wait_display_show (AglWaitDisplay *self, GVariant *blockers, gboolean others_first)
 {
   if (!self->is_terminal && self->has_told)
     return;
   self->has_told = TRUE;
-  set_blockers (self, blockers);
+  set_blockers (self, blockers, others_first);
 }
 
 void
 agl_wait_display_show_service_gone (AglWaitDisplay *self)
 {
-  set_blockers (self, NULL);
+  set_blockers (self, NULL, FALSE);
 }
 
 gboolean

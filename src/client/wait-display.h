@@ -11,8 +11,9 @@ AglWaitDisplay *agl_wait_display_new (const char *directory, gboolean quiet);
 void agl_wait_display_free (AglWaitDisplay *self); /* clears the line */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglWaitDisplay, agl_wait_display_free)
 
-/* Whom it waits for. @blockers: aa{sv}; empty when it is only not our turn yet. */
-void agl_wait_display_show (AglWaitDisplay *self, GVariant *blockers);
+/* Whom it waits for. @blockers: aa{sv}; empty when it is only not our turn yet. @others_first: that is known
+ * to be for others who wait. */
+void agl_wait_display_show (AglWaitDisplay *self, GVariant *blockers, gboolean others_first);
 
 /* That the service itself went away, and is waited for. */
 void agl_wait_display_show_service_gone (AglWaitDisplay *self);

@@ -102,6 +102,17 @@ agl_text_escape (const char *bytes, gssize n_bytes)
   return g_string_free (out, FALSE);
 }
 
+char *
+agl_text_shell_word (const char *text)
+{
+  g_autofree char *shown = agl_text_escape (text, -1);
+
+  /* What means something between a shell's double quotes; "!" to those that know history. */
+  if (strcmp (shown, text) != 0 || strpbrk (text, "$`\"\\!") != NULL)
+    return NULL;
+  return g_strdup_printf ("\"%s\"", text);
+}
+
 gboolean
 agl_text_is_acceptable (const char *text)
 {

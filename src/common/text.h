@@ -8,6 +8,10 @@
  * @n_bytes: -1 when zero-terminated. */
 char *agl_text_escape (const char *bytes, gssize n_bytes);
 
+/* @text in double quotes, as one word of a command line that a person may copy. NULL where a shell would make
+ * something else of it, or it cannot be shown as it is. Caller frees. */
+char *agl_text_shell_word (const char *text);
+
 /* TRUE for what @text may be as a free text on the bus: UTF-8 of at most AGL_MAX_TEXT_BYTES.
  * (D-Bus strings are UTF-8 already; state files need not be.) */
 gboolean agl_text_is_acceptable (const char *text);

@@ -3,6 +3,7 @@
 
 #include "common/error.h"
 #include "common/text.h"
+#include "common/user.h"
 
 static GPtrArray *
 list_candidates (const AglLockTable *table, const AglSelection *selection)
@@ -122,9 +123,13 @@ agl_entitlement_judge (
   path = agl_text_escape (agl_directory_get_path (lock->directory), -1);
   if (lock->uid != asker->uid && !asker->privileged)
     {
-      g_set_error (error, AGL_ERROR, AGL_ERROR_NOT_PERMITTED,
-                   "Lock %" G_GUINT64_FORMAT " on \"%s\" is of user %u; only a privileged user may end it",
-                   lock->id, path, (guint)lock->uid);
+      g_autofree char *user = agl_user_dup_name (lock->uid);
+
+      g_set_error (
+          error, AGL_ERROR, AGL_ERROR_NOT_PERMITTED,
+          "Lock %" G_GUINT64_FORMAT
+          " on \"%s\" is of user %s; only a privileged user may release or transfer another user's lock",
+          lock->id, path, user);
       return FALSE;
     }
   if (!lock->manual && !force)

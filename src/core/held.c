@@ -1,35 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/held.h"
 
-#include <pwd.h>
-#include <stdio.h>
-
 #include "common/error.h"
 #include "common/text.h"
-
-#define NEXT_STEPS "wait with conflict=wait, work beside it with conflict=join, or see agentctl-locks list"
-/* Whose wait ran out has heard of waiting. */
-#define LATER_STEPS "wait longer, work beside it with conflict=join, or see agentctl-locks list"
-
-/* The name of @uid as far as this machine's own file tells, else "UID 1000". getpwuid(3) may ask a directory
- * server and wait for it, which the main loop must not. */
-static char *
-dup_user_name (uid_t uid)
-{
-  FILE *file = fopen ("/etc/passwd", "re");
-  struct passwd entry, *found = NULL;
-  char *name = NULL;
-  char buffer[4096];
-
-  while (file != NULL && name == NULL && fgetpwent_r (file, &entry, buffer, sizeof buffer, &found) == 0)
-    {
-      if (found->pw_uid == uid)
-        name = agl_text_escape (found->pw_name, -1);
-    }
-  if (file != NULL)
-    fclose (file);
-  return name != NULL ? name : g_strdup_printf ("UID %u", (guint)uid);
-}
+#include "common/user.h"
 
 static char *
 dup_duration (gint64 usec)
@@ -65,7 +39,7 @@ append_path (GString *text, const AglDirectory *directory)
 static void
 append_process (GString *text, const char *command, pid_t pid, uid_t uid)
 {
-  g_autofree char *user = dup_user_name (uid);
+  g_autofree char *user = agl_user_dup_name (uid);
 
   g_string_append_printf (text, "%s (pid %d, user %s)",
                           command == NULL || *command == '\0' ? "a process" : command, (int)pid, user);
@@ -78,7 +52,7 @@ append_holder (GString *text, const AglLock *lock)
 
   if (lock->manual)
     {
-      user = dup_user_name (lock->uid);
+      user = agl_user_dup_name (lock->uid);
       g_string_append_printf (text, "a manual lock of user %s", user);
     }
   else
@@ -140,7 +114,7 @@ append_waiter (GString *text, const AglWaiter *waiter)
     }
   else
     {
-      g_autofree char *user = dup_user_name (first->uid);
+      g_autofree char *user = agl_user_dup_name (first->uid);
 
       g_string_append_printf (text, " is waited for by a manual claim of user %s", user);
     }
@@ -157,6 +131,51 @@ append_outsider (GString *text, const AglRequest *request, const AglOutsider *ou
   if (*agent != '\0' && g_strcmp0 (agent, outsider->command) != 0)
     g_string_append_printf (text, "%s, ", agent);
   append_process (text, outsider->command, agl_process_get_pid (outsider->process), outsider->uid);
+}
+
+/* As agl_rules_judge() decides: to hold it beside others takes the same user, or privilege. An unregistered
+ * agent, which holds nothing, is whose it is. */
+static gboolean
+may_join (const AglRequest *request, const AglBlockers *blockers)
+{
+  if (request->asker.privileged)
+    return TRUE;
+  for (guint i = 0; i < blockers->locks->len; i++)
+    {
+      const AglLock *lock = g_ptr_array_index (blockers->locks, i);
+
+      if (lock->uid != request->asker.uid)
+        return FALSE;
+    }
+  for (guint i = 0; i < blockers->waiters->len; i++)
+    {
+      const AglWaiter *waiter = g_ptr_array_index (blockers->waiters, i);
+
+      if (agl_waiter_get_request (waiter)->uid != request->asker.uid)
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* What to do next; nothing that would only be refused. */
+static void
+append_steps (GString *text, const AglRequest *request, const AglBlockers *blockers)
+{
+  g_autofree char *word = NULL;
+
+  /* Whose wait ran out has heard of waiting. */
+  g_string_append (text,
+                   request->conflict == AGL_CONFLICT_WAIT ? "; wait longer" : "; wait with conflict=wait");
+  if (may_join (request, blockers))
+    g_string_append (text, ", work beside it with conflict=join");
+  if (blockers->outsiders->len == 0)
+    {
+      g_string_append (text, ", or see agentctl-locks list");
+      return;
+    }
+  /* Of an agent without a lock a list of locks tells nothing. */
+  word = agl_text_shell_word (agl_directory_get_path (request->directory));
+  g_string_append_printf (text, ", or see agentctl-locks check %s", word != NULL ? word : "DIR");
 }
 
 void
@@ -179,8 +198,8 @@ agl_set_held_error (GError **error, const AglRequest *request, const AglBlockers
   if (n_blockers > 1)
     g_string_append_printf (text, ", and %u more %s in the way", n_blockers - 1,
                             n_blockers == 2 ? "is" : "are");
-  g_set_error (error, AGL_ERROR, AGL_ERROR_HELD, "%s; %s", text->str,
-               request->conflict == AGL_CONFLICT_WAIT ? LATER_STEPS : NEXT_STEPS);
+  append_steps (text, request, blockers);
+  g_set_error_literal (error, AGL_ERROR, AGL_ERROR_HELD, text->str);
 }
 
 void

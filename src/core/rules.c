@@ -2,6 +2,7 @@
 #include "core/rules.h"
 
 #include "common/error.h"
+#include "common/user.h"
 #include "core/held.h"
 
 gboolean
@@ -261,22 +262,28 @@ agl_rules_find_newly_in_the_way (const AglLedger *ledger, const AglLock *before,
 gboolean
 agl_rules_allow_lock (uid_t uid, guint n_locks, guint max, GError **error)
 {
+  g_autofree char *user = NULL;
+
   if (n_locks < max)
     return TRUE;
+  user = agl_user_dup_name (uid);
   g_set_error (error, AGL_ERROR, AGL_ERROR_LIMIT_EXCEEDED,
-               "User %u holds %u locks and may hold no more than %u (MaxLocksPerUser); release some first",
-               (guint)uid, n_locks, max);
+               "User %s holds %u locks and may hold no more than %u (MaxLocksPerUser); release some first",
+               user, n_locks, max);
   return FALSE;
 }
 
 gboolean
 agl_rules_allow_waiter (uid_t uid, guint n_waiters, guint max, GError **error)
 {
+  g_autofree char *user = NULL;
+
   if (n_waiters < max)
     return TRUE;
+  user = agl_user_dup_name (uid);
   g_set_error (error, AGL_ERROR, AGL_ERROR_LIMIT_EXCEEDED,
-               "%u requests of user %u are waiting and no more than %u may (MaxWaitersPerUser); "
+               "%u requests of user %s are waiting and no more than %u may (MaxWaitersPerUser); "
                "cancel some, or ask with conflict=fail",
-               n_waiters, (guint)uid, max);
+               n_waiters, user, max);
   return FALSE;
 }

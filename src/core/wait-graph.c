@@ -3,6 +3,7 @@
 
 #include "common/error.h"
 #include "common/text.h"
+#include "common/user.h"
 #include "core/rules.h"
 
 /* One step of a walk along those who wait: somebody, and through what one came to him. Somebody is a process,
@@ -129,7 +130,11 @@ append_step (const Walk *self, GString *text, const Step *step)
 
   g_string_append_printf (text, " for \"%s\" on ", path);
   if (step->process == NULL)
-    g_string_append_printf (text, "a manual claim of user %u", (guint)step->claim->request->uid);
+    {
+      g_autofree char *user = agl_user_dup_name (step->claim->request->uid);
+
+      g_string_append_printf (text, "a manual claim of user %s", user);
+    }
   else if (command != NULL && *command != '\0')
     g_string_append_printf (text, "%s (pid %d)", command, (int)agl_process_get_pid (step->process));
   else

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/user.h"
 #include "core/process-namespace.h"
 #include "service/locks-object.h"
 
@@ -376,6 +377,7 @@ agl_call_open_process (
     AglCall *call, guint32 pid, gint32 pidfd_index, uid_t *uid, AglCallAppeal *appeal, GError **error)
 {
   g_autoptr (AglProcess) process = open_process (call, pid, pidfd_index, error);
+  g_autofree char *user = NULL;
   AglProcessStatus status;
 
   *appeal = AGL_CALL_FINAL;
@@ -388,9 +390,10 @@ agl_call_open_process (
           && status.saved_uid == call->asker.uid))
     return g_steal_pointer (&process);
   *appeal = AGL_CALL_OVERRIDABLE;
+  user = agl_user_dup_name (status.effective_uid);
   g_set_error (error, AGL_ERROR, AGL_ERROR_NOT_PERMITTED,
-               "Process %d is of user %u; only that user, or a privileged one, may have it hold a lock",
-               (int)agl_process_get_pid (process), (guint)status.effective_uid);
+               "Process %d is of user %s; only that user, or a privileged one, may have it hold a lock",
+               (int)agl_process_get_pid (process), user);
   return NULL;
 }
 

@@ -225,6 +225,8 @@ class Commands(harness.Case):
         agent, _ = self.holder(place)
         done = self.command_line("list", "--no-legend", "--output=pid,directory")
         self.assertEqual(done.stdout.split(), [str(agent.pid), place])
+        done = self.command_line("list", "-o", "help")
+        self.assertRegex(done.stdout, r"\n *COMMAND +the command's name\n")
         done = self.command_line("list", "-o", "colour")
         self.assertEqual(done.returncode, 64)
         self.assertIn("colour", done.stderr)
@@ -298,6 +300,54 @@ class Commands(harness.Case):
         found = json.loads(done.stdout)
         self.assertEqual([(one["pid"], one["lock"], one["cwd"]) for one in found], [(agent.pid, lock, place)])
         self.assertEqual(set(found[0]), {"pid", "uid", "command", "cwd", "agent", "lock"})
+
+    def test_occupants_are_without_who_asks(self):
+        place, below = self.directory(), self.directory("project/below")
+        agent = self.agent(place)
+        for cwd, arguments in ((place, []), (place, ["."]), (below, [".."]), (below, [place])):
+            with self.subTest(cwd=cwd, arguments=arguments):
+                done = self.command_line("occupants", "--json", *arguments, cwd=cwd)
+                self.assertEqual([one["pid"] for one in json.loads(done.stdout)], [agent.pid], done.stderr)
+        done = self.command_line("occupants", "--no-legend", "--output=pid", cwd=place)
+        self.assertEqual(done.stdout.split(), [str(agent.pid)])
+
+    def test_a_name_that_is_no_text(self):
+        """D-Bus has no string for it: what can go around that does, the rest says how."""
+        place = self.directory()
+        odd = os.fsencode(place) + b"/\xff"
+        for path in (odd, odd + b"/below"):
+            os.mkdir(path)
+            self.assertEqual(self.command_line("claim", path).returncode, 0)
+        self.assertEqual(self.command_line("claim", place).returncode, 0)
+        os.symlink(odd, f"{place}/link")
+        os.symlink(place, odd + b"link")
+        first, below, above = [lock["id"] for lock in self.me.list()]
+        for arguments, expected in (([b"--directory=" + odd], [first]), ([b"--under=" + odd], [first, below]),
+                                    ([b"--under=" + odd + b"/"], [first, below]),
+                                    ([b"--directory=" + odd + b"/below"], [below]),
+                                    ([b"--under=" + odd + b"/bel"], []), ([b"--directory=" + odd + b"gone"], []),
+                                    ([b"--directory=" + odd, "--kind=process"], []),
+                                    # What leads elsewhere.
+                                    ([f"--directory={place}/link"], [first]),
+                                    ([b"--directory=" + odd + b"link"], [above])):
+            with self.subTest(arguments=arguments):
+                done = self.command_line("list", "--json", *arguments)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual([lock["id"] for lock in json.loads(done.stdout)], expected)
+        agent = self.agent(odd)
+        for command in ("check", "occupants", "wait"):
+            with self.subTest(command=command):
+                done = self.command_line(command, odd)
+                self.assertEqual((done.returncode, done.stdout), (70, ""))
+                self.assertIn(place + r"/\xff: D-Bus cannot carry this name", done.stderr)
+        # As it advises.
+        done = self.command_line("occupants", "--json", f"{place}/link")
+        self.assertEqual([one["pid"] for one in json.loads(done.stdout)], [agent.pid], done.stderr)
+        self.assertEqual(self.command_line("check", f"{place}/link").returncode, 75)
+        self.assertEqual(self.command_line("release", odd).returncode, 0)
+        # To where it leads another name may have led.
+        self.assertEqual(self.command_line("release", place).returncode, 0)
+        self.assertEqual(self.command_line("wait", odd + b"link").returncode, 0)
 
     def test_transfer(self):
         place = self.directory()
@@ -374,6 +424,25 @@ class Wrong(harness.Case):
                 self.assertEqual(done.returncode, 70, done.stderr)
                 self.assertIn(os.strerror(errno.ENOSPC), done.stderr)
 
+    def test_a_standard_output_that_is_closed(self):
+        """Its number goes to nothing else that is opened, and COMMAND finds it as it was."""
+        program = os.path.join(harness.BUILD, "src", "client", "agentctl-locks")
+        address = f"--address={self.service.address(self.door)}"
+        lock = self.me.acquire(self.directory(), manual=True)
+        closing = ["sh", "-c", 'exec "$@" <&- >&-', "sh", program]
+        words = f"agentctl-locks: cannot write to standard output: {os.strerror(errno.EBADF)}\n"
+        for arguments, status, said in (
+                (["list", address], 70, words), (["list", "--json", address], 70, words), (["--version"], 70, words),
+                (["check", "--quiet", self.directory(), address], 75, ""),
+                (["run", address, self.directory("other"), "--", "sh", "-c",
+                  "for fd in 0 1; do [ ! -e /proc/$$/fd/$fd ] || echo $fd >&2; done"], 0, "")):
+            with self.subTest(arguments=arguments):
+                done = subprocess.run([*closing, *arguments], env=self.service.environment, check=False,
+                                      stderr=subprocess.PIPE, encoding="utf-8", timeout=harness.LIMIT)
+                self.assertEqual(done.returncode, status, done.stderr)
+                self.assertEqual(done.stderr, said)
+        self.assertEqual(self.me.list()[0]["id"], lock)
+
     def test_help(self):
         done = self.command_line("--help", address=False)
         self.assertEqual(done.returncode, 0)
@@ -406,7 +475,69 @@ class Wrong(harness.Case):
             env=service.environment, check=False, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8",
             timeout=harness.LIMIT)
         self.assertEqual(done.returncode, 77, done.stderr)
+        self.assertIn("Process 1 is of user root;", done.stderr)
         service.stop()
+
+
+class ExitsAsAShell(harness.Case):
+    """What cannot be run at all: bash(1)'s numbers, and dash's where these agree."""
+
+    def test_126_and_127(self):
+        # Root may look into every folder.
+        as_nobody = os.geteuid() == 0
+        who = {"user": harness.NOBODY, "group": harness.NOBODY, "extra_groups": []} if as_nobody else {}
+        service = harness.Service(uid=harness.NOBODY if as_nobody else None)
+        self.addCleanup(service.cleanup)
+        place = os.path.join(service.root, "commands")
+        for folder in ("", "shut", "folders", "folders/foo", "files"):
+            os.mkdir(os.path.join(place, folder))
+        for file in ("file", "files/foo", "files/bar"):
+            with open(os.path.join(place, file), "w", encoding="ascii") as stream:
+                stream.write("#!/nonexistent\n")
+        os.chmod(os.path.join(place, "files/bar"), 0o755)
+        os.symlink("loop", os.path.join(place, "loop"))
+        os.chmod(os.path.join(place, "shut"), 0)
+        self.addCleanup(os.chmod, os.path.join(place, "shut"), 0o755)
+        for path, command, status, words in (
+                ("folders", "", 127, "“”: command not found: its name is empty"),
+                ("folders", "./shut/foo", 126, "./shut/foo: cannot be executed: Permission denied"),
+                ("folders", "./files/foo", 126, "./files/foo: cannot be executed: Permission denied"),
+                ("folders", "./folders", 126, "./folders: cannot be executed: Is a directory"),
+                ("folders", "./file/foo", 126, "./file/foo: cannot be executed: Not a directory"),
+                ("folders", "./loop", 126, "./loop: cannot be executed: Too many levels of symbolic links"),
+                ("folders", "./missing", 127, "./missing: command not found"),
+                ("folders", "foo", 127, "foo: command not found"),
+                ("files", "foo", 126, "foo: cannot be executed: Permission denied"),
+                ("folders:files", "foo", 127, "foo: command not found"),
+                ("shut:files:folders", "foo", 126, "foo: cannot be executed: Permission denied"),
+                ("shut", "foo", 127, "foo: command not found"),
+                ("file", "foo", 127, "foo: command not found"),
+                ("", "file", 126, "file: cannot be executed: Permission denied"),
+                ("", "missing", 127, "missing: command not found")):
+            with self.subTest(path=path, command=command):
+                environment = {**service.environment, "PATH": ":".join(
+                    os.path.join(place, folder) for folder in path.split(":")) if path else ""}
+                shell, done = (subprocess.run(argv, cwd=place, env=environment, stdin=subprocess.DEVNULL,
+                                              stderr=subprocess.PIPE, encoding="utf-8", timeout=harness.LIMIT,
+                                              check=False, **who)
+                               for argv in (["/bin/bash", "-c", command or "''"],
+                                            [service.program("src/client/agentctl-locks"), "run",
+                                             f"--address=unix:path={service.root}/nothing-here", "--", command]))
+                self.assertEqual((done.returncode, done.stderr), (status, f"agentctl-locks: {words}\n"))
+                self.assertEqual(shell.returncode, status, shell.stderr)
+
+    def test_a_directory_without_a_name(self):
+        done = self.command_line("run", "", "--", "true")
+        self.assertEqual((done.returncode, done.stderr),
+                         (70, "agentctl-locks: cannot enter “”: the directory's name is empty\n"))
+
+    def test_what_only_exec_finds_out(self):
+        place = self.directory()
+        with open(f"{place}/program", "w", encoding="ascii") as file:
+            file.write("#!/nonexistent\n")
+        os.chmod(f"{place}/program", 0o755)
+        done = self.command_line("run", place, "--", "./program")
+        self.assertEqual((done.returncode, done.stderr), (127, "agentctl-locks: ./program: command not found\n"))
 
 
 class StartsTheService(harness.Case):

@@ -143,6 +143,23 @@ class Display(harness.Case):
         until(lambda: screen.process.poll() is not None, "its turn")
         self.assertEqual([one["shared"] for one in self.me.list()], [False])
 
+    def test_behind_others(self):
+        """Who shares does not wait for who shares, but for others in the line."""
+        place = self.directory()
+        sharer, lock = self.holder(place, shared=True)
+        first = self.start_command_line("claim", "--wait", place)
+        self.me.wait_signal("LockChanged", lock, lambda s: s.changed.get("waiters") == 1)
+        screen = self.screen("claim", "--wait", "--shared", place)
+        self.sees(screen, "my turn", f"{place} (others came first)")
+        self.assertNotIn(str(sharer.pid), screen.lines()[-1])
+        sharer.die()
+        self.assertEqual(first.wait(), 0)
+        # Now it is somebody who is in its way.
+        self.sees(screen, "a claim of", place)
+        self.assertEqual(self.command_line("release", place).returncode, 0)
+        until(lambda: screen.process.poll() is not None, "its turn")
+        self.assertEqual([one["shared"] for one in self.me.list()], [True])
+
     def test_for_those_below(self):
         place, below = self.directory(), self.directory("project/below")
         above, there = self.holder(place)[0], self.holder(below)[0]

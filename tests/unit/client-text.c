@@ -198,18 +198,20 @@ test_wait_display (void)
   {
     GVariant *blockers;
     const char *out;
+    gboolean others_first;
   } cases[] = {
     { one, "waiting for claude (pid 12): ~/app (there for 2min)" },
     { several, "waiting for sh (pid 12): ~/app (there for 2min, 2 others in the way, 3 in line)" },
     { unregistered, "waiting for codex (pid 12, unregistered): ~/app" },
     { claim, "waiting for a claim of root: ~/app" },
     { none, "waiting for my turn: ~/app" },
+    { none, "waiting for my turn: ~/app (others came first)", TRUE },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      g_autofree char *out =
-          agl_blockers_describe_wait (cases[i].blockers, "/home/u/app", "/home/u", 121 * G_USEC_PER_SEC);
+      g_autofree char *out = agl_blockers_describe_wait (cases[i].blockers, cases[i].others_first,
+                                                         "/home/u/app", "/home/u", 121 * G_USEC_PER_SEC);
 
       g_assert_cmpstr (out, ==, cases[i].out);
     }
@@ -239,27 +241,37 @@ test_filter (void)
       " {'pid': <uint32 0>, 'shared': <true>}, {'pid': <uint32 14>, 'kind': <'unregistered'>}]"));
   g_autoptr (GVariant) mixed = g_variant_ref_sink (g_variant_new_parsed (
       "[{'pid': <uint32 12>, 'shared': <true>}, {'pid': <uint32 13>, 'shared': <false>}]"));
+  g_autoptr (GVariant) own =
+      g_variant_ref_sink (g_variant_new_parsed ("[{'pid': <uint32 12>, 'shared': <true>}]"));
+  g_autoptr (GVariant) none = g_variant_ref_sink (g_variant_new_parsed ("@aa{sv} []"));
   const struct
   {
     GVariant *blockers;
     pid_t holder;
     gboolean shared;
     const char *pids;
+    gboolean others_first;
   } cases[] = {
     { sharers, 0, FALSE, "12 13 0 14 " },
     { sharers, 13, FALSE, "12 0 14 " },
-    { sharers, 12, TRUE, "13 0 14 " }, /* behind one who waits for them */
+    { sharers, 12, TRUE, "", TRUE }, /* behind one who waits for them */
+    { sharers, 0, TRUE, "", TRUE },
+    { own, 12, TRUE, "" },
+    { none, 0, TRUE, "" },
     { mixed, 0, TRUE, "13 " },
-    { mixed, 13, TRUE, "12 " },
+    { mixed, 13, TRUE, "", TRUE },
     { mixed, 13, FALSE, "12 " },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      g_autoptr (GVariant) found = agl_blockers_filter (cases[i].blockers, cases[i].holder, cases[i].shared);
+      gboolean others_first = 2;
+      g_autoptr (GVariant) found =
+          agl_blockers_filter (cases[i].blockers, cases[i].holder, cases[i].shared, &others_first);
       g_autofree char *pids = pids_of (found);
 
       g_assert_cmpstr (pids, ==, cases[i].pids);
+      g_assert_cmpint (others_first, ==, cases[i].others_first);
     }
 }
 
@@ -268,33 +280,46 @@ test_refusal (void)
 {
   g_autoptr (GVariant) one = g_variant_ref_sink (g_variant_new_parsed (
       "[{'pid': <uint32 12>, 'command': <'sh'>, 'agent': <'claude'>, 'acquired-at': <uint64 1000000>,"
-      "  'waiters': <uint32 4>, 'reason': <'a\\nb'>}, {'pid': <uint32 13>}]"));
+      "  'waiters': <uint32 4>, 'reason': <'a\\nb'>}, {'pid': <uint32 13>, 'uid': <uint32 1000>}]"));
   g_autoptr (GVariant) unregistered = g_variant_ref_sink (g_variant_new_parsed (
-      "[{'kind': <'unregistered'>, 'pid': <uint32 12>, 'command': <'node'>, 'agent': <'codex'>}]"));
+      "[{'kind': <'unregistered'>, 'pid': <uint32 12>, 'uid': <uint32 1>, 'command': <'node'>,"
+      "  'agent': <'codex'>}]"));
   g_autoptr (GVariant) none = g_variant_ref_sink (g_variant_new_parsed ("@aa{sv} []"));
   const struct
   {
     GVariant *blockers;
     gboolean timed_out;
     const char *out;
+    uid_t asker;
   } cases[] = {
     { one, FALSE,
       "~/app is in use by claude (pid 12): there for 2min, reason “a\\nb”, 1 other in the way; wait with "
-      "--wait, work beside it with --join, or see agentctl-locks list" },
+      "--wait, work beside it with --join, or see agentctl-locks list",
+      1000 },
+    { one, FALSE,
+      "~/app is in use by claude (pid 12): there for 2min, reason “a\\nb”, 1 other in the way; wait with "
+      "--wait, or see agentctl-locks list",
+      1001 },
+    { one, FALSE,
+      "~/app is in use by claude (pid 12): there for 2min, reason “a\\nb”, 1 other in the way; wait with "
+      "--wait, work beside it with --join, or see agentctl-locks list",
+      0 },
     { one, TRUE,
       "the time ran out, and ~/app is still in use by claude (pid 12): there for 2min, reason “a\\nb”, 1 "
       "other in the way" },
     { unregistered, FALSE,
       "~/app is in use by codex (pid 12, unregistered); wait with --wait, work beside it with --join, or see "
-      "agentctl-locks list" },
+      "agentctl-locks check \"/home/u/app\"",
+      1000 },
     { unregistered, TRUE, "the time ran out, and ~/app is still in use by codex (pid 12, unregistered)" },
     { none, FALSE, NULL },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      g_autofree char *out = agl_blockers_describe_refusal (cases[i].blockers, "/home/u/app", "/home/u",
-                                                            121 * G_USEC_PER_SEC, cases[i].timed_out);
+      g_autofree char *out =
+          agl_blockers_describe_refusal (cases[i].blockers, "/home/u/app", "/home/u", 121 * G_USEC_PER_SEC,
+                                         cases[i].asker, cases[i].timed_out);
 
       g_assert_cmpstr (out, ==, cases[i].out);
     }

@@ -2,6 +2,7 @@
 #include "core/entitlement.h"
 
 #include "common/error.h"
+#include "common/user.h"
 #include "children.h"
 #include "sample-lock.h"
 
@@ -90,6 +91,22 @@ test_manual_locks (void)
   g_assert_cmpstr (judge (TRUE, stranger, 0, TRUE, FALSE), ==, "forced");
 }
 
+/* The same judgement for a release and a transfer. */
+static void
+test_words_for_a_stranger (void)
+{
+  g_autoptr (AglLock) lock = make_lock (TRUE);
+  const AglAsker asker = { stranger, 1001, FALSE };
+  g_autofree char *user = agl_user_dup_name (1000);
+  g_autofree char *words =
+      g_strdup_printf (" is of user %s; only a privileged user may release or transfer ", user);
+  g_autoptr (GError) error = NULL;
+  AglReleaseReason reason;
+
+  g_assert_false (agl_entitlement_judge (lock, &asker, TRUE, &reason, &error));
+  g_assert_nonnull (strstr (error->message, words));
+}
+
 /* A saved holder that cannot be told is nobody's ancestor and nobody's self. */
 static void
 test_an_unproven_holder (void)
@@ -135,6 +152,7 @@ main (int argc, char **argv)
   stranger = agl_process_open (pids[2], NULL);
   g_test_add_func ("/entitlement/process-locks", test_process_locks);
   g_test_add_func ("/entitlement/manual-locks", test_manual_locks);
+  g_test_add_func ("/entitlement/words-for-a-stranger", test_words_for_a_stranger);
   g_test_add_func ("/entitlement/an-unproven-holder", test_an_unproven_holder);
   status = g_test_run ();
   agl_process_unref (holder);

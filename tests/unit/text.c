@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/names.h"
+#include "common/user.h"
 
 static void
 test_escape (void)
@@ -59,6 +60,44 @@ test_acceptable (void)
   g_assert_false (agl_text_is_acceptable ("\xff"));
 }
 
+static void
+test_shell_word (void)
+{
+  static const struct
+  {
+    const char *in, *out;
+  } cases[] = {
+    { "", "\"\"" },
+    { "/home/u/größe", "\"/home/u/größe\"" },
+    { "/with a space; and more", "\"/with a space; and more\"" },
+    { "/it's", "\"/it's\"" },
+    { "/$(x)", NULL },
+    { "/`x`", NULL },
+    { "/x\"y", NULL },
+    { "/x\\y", NULL },
+    { "/x!y", NULL },
+    { "/x\ny", NULL },
+    { "/\xff", NULL },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *out = agl_text_shell_word (cases[i].in);
+
+      g_assert_cmpstr (out, ==, cases[i].out);
+    }
+}
+
+static void
+test_user (void)
+{
+  g_autofree char *root = agl_user_dup_name (0);
+  g_autofree char *nobody = agl_user_dup_name (4294967290u);
+
+  g_assert_cmpstr (root, ==, "root");
+  g_assert_cmpstr (nobody, ==, "UID 4294967290");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -68,4 +107,6 @@ main (int argc, char **argv)
                    test_escape_counts_bytes_and_keeps_nul_visible);
   g_test_add_func ("/text/acceptable", test_acceptable);
   return g_test_run ();
+  g_test_add_func ("/text/shell-word", test_shell_word);
+  g_test_add_func ("/text/user", test_user);
 }
