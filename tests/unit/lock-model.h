@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 #include "naive-table.h"
+#include "replay.h"
 #include "table-world.h"
 
 /* What the randomised test of the table is made of. */
@@ -13,6 +14,7 @@ typedef struct
 {
   AglLockTable *table;
   NaiveTable naive;
+  Replay replay;
   GRand *random;
   GString *told;
   GString *history; /* the last few operations, for whoever has to find the fault */
