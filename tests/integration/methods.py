@@ -49,6 +49,14 @@ class Acquire(harness.Case):
         self.assertEqual(self.agent("/").release(place), 1)
         self.assertEqual(self.me.wait_released(lock, "released").pid, 0)
 
+    def test_a_manual_lock_follows_nobody(self):
+        """Who always says that it shall not may do so here, too."""
+        place = self.directory()
+        self.assertIn("follow-cwd", self.refused("InvalidOption", self.me.acquire, place, manual=True,
+                                                 follow_cwd=True).message)
+        seen = self.me.lock(self.me.acquire(place, manual=True, follow_cwd=False))
+        self.assertEqual((seen["kind"], seen["follow-cwd"], seen["cwd"]), ("manual", False, "ignored"))
+
     def test_a_manual_lock_with_an_end(self):
         place = self.directory()
         before = time.time_ns() // 1000
