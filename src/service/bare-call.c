@@ -10,12 +10,9 @@ static const struct
 {
   const char *member, *interface;
 } common[] = {
-  { "Get", "org.freedesktop.DBus.Properties" },
-  { "GetAll", "org.freedesktop.DBus.Properties" },
-  { "Set", "org.freedesktop.DBus.Properties" },
-  { "Introspect", "org.freedesktop.DBus.Introspectable" },
-  { "Ping", "org.freedesktop.DBus.Peer" },
-  { "GetMachineId", "org.freedesktop.DBus.Peer" },
+  { "Get", "org.freedesktop.DBus.Properties" }, { "GetAll", "org.freedesktop.DBus.Properties" },
+  { "Set", "org.freedesktop.DBus.Properties" }, { "Introspect", "org.freedesktop.DBus.Introspectable" },
+  { "Ping", "org.freedesktop.DBus.Peer" },      { "GetMachineId", "org.freedesktop.DBus.Peer" },
 };
 
 static const char *
