@@ -116,6 +116,8 @@ model_released (AglLock *lock, AglReleaseReason reason, gpointer user_data)
   Model *self = user_data;
 
   replay_released (&self->replay, lock);
+  if (lock->id == self->counted_id)
+    g_assert_cmpuint (lock->n_waiters, ==, self->n_counted);
   g_string_append_printf (self->told, "released %d %s\n", (int)lock->id,
                           agl_release_reason_to_string (reason));
 }
@@ -264,6 +266,11 @@ release (Model *self)
     return;
   id = self->naive.locks[g_rand_int_range (self->random, 0, self->naive.n_locks)].id;
   g_string_append_printf (self->history, "release %d\n", (int)id);
+  if (self->settled) /* else it is not known exactly */
+    {
+      self->counted_id = id;
+      self->n_counted = naive_count_waiters_for (&self->naive, naive_find_lock (&self->naive, id));
+    }
   agl_lock_table_release (self->table, agl_lock_table_lookup (self->table, id), reason);
   naive_release (&self->naive, id, reason);
 }

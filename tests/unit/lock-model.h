@@ -22,6 +22,8 @@ typedef struct
   AglDirectory *directories[N_VIEWS];
   NaiveView views[N_VIEWS];
   gboolean settled;
+  guint64 counted_id; /* of a lock that is released: how many wait for it then */
+  guint n_counted;
   guint n_outcomes[3];
   guint n_codes[AGL_N_ERRORS];
   guint n_granted_waits, n_transfers;
