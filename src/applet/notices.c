@@ -262,7 +262,7 @@ find_way (AglNotices *self, const char *directory)
   return way;
 }
 
-/* The facts of an ended lock say that nobody waits for it any more: what counts is what was last known. */
+/* What counts is what was last known: an end that is told after a restart says that nobody waits for it. */
 static void
 make_way (AglNotices *self, AglLockEntry *lock)
 {

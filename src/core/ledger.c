@@ -183,6 +183,42 @@ recount (AglLedger *self, AglLock *lock, int change)
   lock->n_waiters += change;
 }
 
+static gboolean
+is_recounted (const AglLedger *self, const AglLock *lock, gpointer told)
+{
+  return lock->n_waiters != GPOINTER_TO_UINT (told) && agl_ledger_has_lock (self, lock);
+}
+
+GPtrArray *
+agl_ledger_list_recounted (AglLedger *self)
+{
+  GPtrArray *locks = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_lock_unref);
+  GHashTableIter iter;
+  gpointer lock, told;
+
+  g_hash_table_iter_init (&iter, self->recounted);
+  while (g_hash_table_iter_next (&iter, &lock, &told))
+    {
+      if (is_recounted (self, lock, told))
+        g_ptr_array_add (locks, agl_lock_ref (lock));
+      else
+        g_hash_table_iter_remove (&iter);
+    }
+  g_ptr_array_sort (locks, agl_lock_compare_ids);
+  return locks;
+}
+
+gboolean
+agl_ledger_take_recount (AglLedger *self, const AglLock *lock)
+{
+  gpointer told;
+  gboolean is_news =
+      g_hash_table_lookup_extended (self->recounted, lock, NULL, &told) && is_recounted (self, lock, told);
+
+  g_hash_table_remove (self->recounted, lock);
+  return is_news;
+}
+
 static void
 replace_blockers (AglLedger *self, AglWaiter *waiter, AglBlockers *found)
 {

@@ -14,7 +14,7 @@ typedef struct
   AglLockIndex *wanted;  /* the waiters' drafts */
   GQueue waiters;        /* AglWaiter, owned, in order of arrival */
   GHashTable *tallies;   /* uid → Tally */
-  GHashTable *recounted; /* AglLock (owned) → n_waiters when it was last announced */
+  GHashTable *recounted; /* AglLock (owned) → n_waiters when it was told last */
   guint64 last_serial;
   guint n_stale;
   guint n_due;
@@ -52,6 +52,12 @@ void agl_ledger_look_again (AglLedger *self);
 void agl_ledger_try_again (AglLedger *self, AglWaiter *waiter);
 /* Refreshes; the first one that is due then, and is not any more now. NULL: none. */
 AglWaiter *agl_ledger_take_due (AglLedger *self);
+
+/* The held locks with another number of waiters than was told last. (transfer full) (element-type AglLock),
+ * by id. */
+GPtrArray *agl_ledger_list_recounted (AglLedger *self);
+/* @lock is told with the number that it has now. TRUE when it is held and was told with another one last. */
+gboolean agl_ledger_take_recount (AglLedger *self, const AglLock *lock);
 
 guint agl_ledger_count_locks_of (const AglLedger *self, uid_t uid);
 guint agl_ledger_count_waiters_of (const AglLedger *self, uid_t uid);

@@ -87,7 +87,7 @@ grant_new (AglLockTable *self,
       agl_ledger_remove_lock (&self->ledger, draft);
       return FALSE;
     }
-  *grant = (AglGrant){ draft, TRUE, 0 };
+  *grant = (AglGrant){ draft, TRUE, NULL };
   return TRUE;
 }
 
@@ -122,11 +122,10 @@ grant_own (AglLockTable *self,
   g_autoptr (AglLock) G_GNUC_UNUSED keep = agl_lock_ref (own);
   g_autoptr (AglLock) before = agl_lock_dup (own);
   g_autoptr (AglLock) after = agl_lock_dup (own);
-  AglChange what;
 
   refresh_facts (after, draft);
-  what = agl_lock_diff (before, after);
-  if (what != 0)
+  *grant = (AglGrant){ own, FALSE, NULL };
+  if (agl_lock_diff (before, after) != 0)
     {
       replace_facts (self, own, after);
       if ((overrides (request) && !closes_no_circle (self, own->holder, error))
@@ -135,8 +134,8 @@ grant_own (AglLockTable *self,
           replace_facts (self, own, before);
           return FALSE;
         }
+      grant->before = g_steal_pointer (&before);
     }
-  *grant = (AglGrant){ own, FALSE, what };
   return TRUE;
 }
 
@@ -163,12 +162,12 @@ agl_lock_table_grant (AglLockTable *self,
 }
 
 void
-agl_lock_table_announce_grant (AglLockTable *self, const AglGrant *grant)
+agl_lock_table_announce_grant (AglLockTable *self, AglGrant *grant)
 {
   if (grant->created)
     agl_announce_acquired (&self->announcements, grant->lock);
-  else if (grant->what != 0)
-    agl_announce_changed (&self->announcements, grant->lock, grant->what);
+  else if (grant->before != NULL)
+    agl_announce_changed (&self->announcements, grant->lock, g_steal_pointer (&grant->before));
 }
 
 /* --- from one holder to another --- */
@@ -219,7 +218,6 @@ agl_lock_table_transfer (AglLockTable *self,
 {
   g_autoptr (AglLock) G_GNUC_UNUSED keep = agl_lock_ref (lock);
   g_autoptr (AglLock) before = agl_lock_dup (lock);
-  AglChange what;
   gboolean done;
 
   g_return_val_if_fail (agl_ledger_has_lock (&self->ledger, lock), FALSE);
@@ -238,8 +236,7 @@ agl_lock_table_transfer (AglLockTable *self,
       replace_facts (self, lock, before);
       return FALSE;
     }
-  what = agl_lock_diff (before, lock);
-  if (what != 0)
-    agl_announce_changed (&self->announcements, lock, what);
+  if (agl_lock_diff (before, lock) != 0)
+    agl_announce_changed (&self->announcements, lock, g_steal_pointer (&before));
   return TRUE;
 }

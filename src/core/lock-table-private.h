@@ -24,7 +24,7 @@ typedef struct
 {
   AglLock *lock;
   gboolean created;
-  AglChange what; /* unless created; 0: nothing */
+  AglLock *before; /* what it was before it was changed, until that is announced; else NULL */
 } AglGrant;
 
 /* @draft, or the holder's own lock in its stead, becomes a fact, durably, in one step with the end of the
@@ -36,11 +36,10 @@ gboolean agl_lock_table_grant (AglLockTable *self,
                                GPtrArray *superseded,
                                AglGrant *grant,
                                GError **error);
-void agl_lock_table_announce_grant (AglLockTable *self, const AglGrant *grant);
+void agl_lock_table_announce_grant (AglLockTable *self, AglGrant *grant);
 
 /* @waiter leaves the queue for good, with exactly one of @grant and @error. */
-void
-agl_lock_table_end_wait (AglLockTable *self, AglWaiter *waiter, const AglGrant *grant, const GError *error);
+void agl_lock_table_end_wait (AglLockTable *self, AglWaiter *waiter, AglGrant *grant, const GError *error);
 
 /* Who else is in the directory, if @request minds. (transfer full). NULL with @error: not to be told. */
 GPtrArray *agl_lock_table_look (AglLockTable *self, const AglRequest *request, GError **error);

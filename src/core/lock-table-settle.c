@@ -75,25 +75,14 @@ advance (AglLockTable *self)
     }
 }
 
+/* Last, when all else is told: much of it is told with that. */
 static void
 announce_counts (AglLockTable *self)
 {
-  g_autoptr (GPtrArray) changed = g_ptr_array_new ();
-  GHashTableIter iter;
-  gpointer lock, told;
+  g_autoptr (GPtrArray) recounted = agl_ledger_list_recounted (&self->ledger);
 
-  g_hash_table_iter_init (&iter, self->ledger.recounted);
-  while (g_hash_table_iter_next (&iter, &lock, &told))
-    {
-      if (((AglLock *)lock)->n_waiters != GPOINTER_TO_UINT (told)
-          && agl_ledger_has_lock (&self->ledger, lock))
-        g_ptr_array_add (changed, lock);
-    }
-  g_ptr_array_sort (changed, agl_lock_compare_ids);
-  for (guint i = 0; i < changed->len; i++)
-    agl_announce_changed (&self->announcements, g_ptr_array_index (changed, i), AGL_CHANGED_WAITERS);
-  g_hash_table_remove_all (self->ledger.recounted);
-
+  for (guint i = 0; i < recounted->len; i++)
+    agl_announce_recounted (&self->announcements, g_ptr_array_index (recounted, i));
   if (self->n_waiters_told != self->ledger.waiters.length)
     agl_announce_queue_changed (&self->announcements);
   self->n_waiters_told = self->ledger.waiters.length;
@@ -113,8 +102,9 @@ agl_lock_table_settle (AglLockTable *self)
         agl_ledger_look_again (&self->ledger);
       self->look_again = FALSE;
       advance (self);
-      announce_counts (self);
+      if (agl_announcements_are_none (&self->announcements))
+        announce_counts (self);
     }
-  while (agl_announcements_tell_one (&self->announcements, &self->hooks, self->user_data));
+  while (agl_announcements_tell_one (&self->announcements, &self->ledger, &self->hooks, self->user_data));
   self->settling = FALSE;
 }

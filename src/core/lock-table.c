@@ -38,7 +38,7 @@ agl_lock_table_set_limits (AglLockTable *self, guint max_locks_per_user, guint m
 }
 
 void
-agl_lock_table_end_wait (AglLockTable *self, AglWaiter *waiter, const AglGrant *grant, const GError *error)
+agl_lock_table_end_wait (AglLockTable *self, AglWaiter *waiter, AglGrant *grant, const GError *error)
 {
   agl_announce_ended (&self->announcements, waiter, grant == NULL ? NULL : grant->lock, error);
   if (grant != NULL)
@@ -81,6 +81,16 @@ enqueue (AglLockTable *self,
   return AGL_OUTCOME_WAITING;
 }
 
+static guint *
+copy_counts (const GPtrArray *locks)
+{
+  guint *n_waiters = g_new (guint, locks->len);
+
+  for (guint i = 0; i < locks->len; i++)
+    n_waiters[i] = ((const AglLock *)g_ptr_array_index (locks, i))->n_waiters;
+  return n_waiters;
+}
+
 static AglOutcome
 take (AglLockTable *self,
       AglRequest *request,
@@ -91,13 +101,15 @@ take (AglLockTable *self,
       GError **error)
 {
   gboolean steals = request->conflict == AGL_CONFLICT_STEAL && blockers->locks->len > 0;
+  g_autofree guint *n_waiters = steals ? copy_counts (blockers->locks) : NULL;
   AglGrant grant;
 
   if (!agl_lock_table_grant (self, request, draft, steals ? blockers->locks : NULL, &grant, error))
     return AGL_OUTCOME_REFUSED;
 
   for (guint i = 0; steals && i < blockers->locks->len; i++)
-    agl_announce_released (&self->announcements, g_ptr_array_index (blockers->locks, i), AGL_RELEASE_STOLEN);
+    agl_announce_released (&self->announcements, g_ptr_array_index (blockers->locks, i), AGL_RELEASE_STOLEN,
+                           n_waiters[i]);
   agl_lock_table_announce_grant (self, &grant);
   *lock = grant.lock;
   if (created != NULL)
@@ -183,7 +195,7 @@ agl_lock_table_release (AglLockTable *self, AglLock *lock, AglReleaseReason reas
   if (!agl_ledger_has_lock (&self->ledger, lock))
     return;
 
-  agl_announce_released (&self->announcements, lock, reason);
+  agl_announce_released (&self->announcements, lock, reason, lock->n_waiters);
   agl_ledger_remove_lock (&self->ledger, lock);
 }
 
@@ -219,18 +231,14 @@ void
 agl_lock_table_set_directory (AglLockTable *self, AglLock *lock, AglDirectory *directory)
 {
   g_autoptr (AglLock) G_GNUC_UNUSED keep = agl_lock_ref (lock);
-  AglChange what = AGL_CHANGED_DIRECTORY;
 
   g_return_if_fail (agl_ledger_has_lock (&self->ledger, lock));
 
-  if (!g_utf8_validate (agl_directory_get_path (lock->directory), -1, NULL)
-      || !g_utf8_validate (agl_directory_get_path (directory), -1, NULL))
-    what |= AGL_CHANGED_DIRECTORY_BYTES;
+  agl_announce_changed (&self->announcements, lock, agl_lock_dup (lock));
   agl_ledger_remove_lock (&self->ledger, lock);
   agl_lock_set_directory (lock, directory);
   agl_ledger_add_lock (&self->ledger, lock);
   self->ledger.suspicious = TRUE;
-  agl_announce_changed (&self->announcements, lock, what);
 }
 
 void

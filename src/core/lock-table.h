@@ -36,8 +36,12 @@ typedef struct
   gboolean (*can_be_told) (AglWaiter *waiter, gpointer user_data);
   guint64 (*next_id) (gpointer user_data); /* 0: none to be had, the grant fails with AGL_ERROR_UNAVAILABLE */
 
+  /* Each tells @lock as it is now, and what was told so is not told again: who puts each `changed` over what
+   * `acquired` gave knows, after each settling, all there is to know. */
   void (*acquired) (AglLock *lock, gpointer user_data);
+  /* Its n_waiters is that of its last moment. */
   void (*released) (AglLock *lock, AglReleaseReason reason, gpointer user_data);
+  /* @what: the facts that are other than they were told last. */
   void (*changed) (AglLock *lock, AglChange what, gpointer user_data);
   /* A wait is over: @lock, or NULL and @error. For a granted one this comes before `acquired` of a new lock,
    * so that the reply leaves before the signal. */

@@ -164,11 +164,24 @@ holder_diff (const AglLock *before, const AglLock *after)
   return what;
 }
 
+static AglChange
+directory_diff (const AglLock *before, const AglLock *after)
+{
+  const char *old = agl_directory_get_path (before->directory);
+  const char *new = agl_directory_get_path (after->directory);
+
+  if (g_str_equal (old, new))
+    return 0;
+  if (g_utf8_validate (old, -1, NULL) && g_utf8_validate (new, -1, NULL))
+    return AGL_CHANGED_DIRECTORY;
+  return AGL_CHANGED_DIRECTORY | AGL_CHANGED_DIRECTORY_BYTES;
+}
+
 AglChange
 agl_lock_diff (const AglLock *before, const AglLock *after)
 {
   AglMode mode = before->mode ^ after->mode;
-  AglChange what = holder_diff (before, after);
+  AglChange what = holder_diff (before, after) | directory_diff (before, after);
 
   if ((mode & AGL_MODE_SHARED) != 0)
     what |= AGL_CHANGED_SHARED;

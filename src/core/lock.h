@@ -105,7 +105,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglLock, agl_lock_unref)
 /* A copy of every fact (how many wait for it is none of its own), in no table. For taking a change back:
  * agl_lock_assign(). */
 AglLock *agl_lock_dup (const AglLock *self);
-/* Which facts of @after are others than those of @before. Neither who waits nor where is looked at. */
+/* Which facts of @after are others than those of @before. Who waits is not looked at. */
 AglChange agl_lock_diff (const AglLock *before, const AglLock *after);
 /* Makes the facts of @self those of @other. In a table it must not stand meanwhile. */
 void agl_lock_assign (AglLock *self, const AglLock *other);

@@ -283,14 +283,15 @@ is_remembering (const AglService *service)
   return service->missed != NULL && service->missed_timer == 0;
 }
 
-/* Nothing is told of a lock before its grant. */
-static void
+/* Nothing is told of a lock before its grant. TRUE when that was told now, with all there is to the lock. */
+static gboolean
 tell_missed_grant (AglService *service, GList *connections, const AglLock *lock)
 {
+  gboolean told = FALSE;
   GList *next;
 
   if (service->missed == NULL || is_remembering (service))
-    return;
+    return FALSE;
   for (GList *l = service->missed->head; l != NULL; l = next)
     {
       Missed *missed = l->data;
@@ -301,7 +302,9 @@ tell_missed_grant (AglService *service, GList *connections, const AglLock *lock)
       tell_missed (service, connections, missed);
       g_queue_delete_link (service->missed, l);
       missed_free (missed);
+      told = TRUE;
     }
+  return told;
 }
 
 static gboolean
@@ -324,9 +327,10 @@ broadcast (AglService *service, const AglLock *lock, const char *signal, MakePar
   GVariant *parameters[2] = { NULL, NULL };
   gboolean has_bus;
   guint n_listeners = count_listeners (connections, &has_bus);
+  gboolean was_missed = tell_missed_grant (service, connections, lock);
+  gboolean is_told_directly = was_missed && make == make_changed;
   AglNews *news = NULL;
 
-  tell_missed_grant (service, connections, lock);
   if (service->unheard == NULL && n_listeners > 0)
     news = make_news (service, signal, lock->id, n_listeners);
   else if (service->unheard == NULL && !is_remembering (service))
@@ -335,7 +339,7 @@ broadcast (AglService *service, const AglLock *lock, const char *signal, MakePar
     {
       gboolean with_texts = may_hear_texts (service, each->data, lock);
 
-      if ((is_bus (each->data) && service->unheard != NULL)
+      if ((is_bus (each->data) ? service->unheard != NULL : is_told_directly)
           || !ensure_made (&parameters[with_texts], make, lock, detail, with_texts))
         continue;
       emit (each->data, signal, parameters[with_texts], is_bus (each->data) == has_bus ? news : NULL);

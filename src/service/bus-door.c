@@ -3,6 +3,7 @@
 
 #include "common/names.h"
 #include "core/undead.h"
+#include "service/bare-call.h"
 #include "service/bus-stream.h"
 #include "service/bus-throttle.h"
 #include "service/message-bus.h"
@@ -218,6 +219,7 @@ enter (AglBusDoor *self, GDBusConnection *connection)
     }
   self->connection = g_object_ref (connection);
   self->is_missed = FALSE;
+  agl_bare_call_attach (self->connection);
   agl_message_news_attach (self->connection);
   g_signal_connect (self->connection, "closed", G_CALLBACK (on_closed), self);
   self->name = g_bus_own_name_on_connection (self->connection, AGL_BUS_NAME,

@@ -7,6 +7,7 @@
 
 #include "common/names.h"
 #include "config.h"
+#include "service/bare-call.h"
 #include "service/broadcast.h"
 #include "service/bus-door.h"
 #include "service/instance.h"
@@ -104,6 +105,7 @@ on_opened (GDBusConnection *connection, gpointer user_data)
       return;
     }
   agl_mini_bus_attach (connection);
+  agl_bare_call_attach (connection);
   agl_message_news_attach (connection);
   g_dbus_connection_start_message_processing (connection);
 }

@@ -113,7 +113,7 @@ class Display(harness.Case):
                          rf"\(pid {holder.pid}\): {place} \(there for \d+s\)\n$")
         thief = self.agent(place)
         stolen = thief.acquire(place, conflict="steal")
-        self.me.wait_signal("LockChanged", stolen, lambda s: s.changed.get("waiters") == 1)
+        self.assertEqual(self.me.wait_signal("LockAcquired", stolen).lock["waiters"], 1)
         thief.release(id=stolen)
         rest, _ = process.communicate(timeout=harness.LIMIT)
         self.assertEqual(process.returncode, 0)

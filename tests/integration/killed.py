@@ -465,6 +465,26 @@ class WithoutABus(OnTheSocket):
         except harness.GLib.Error:
             return None
 
+    def test_a_change_soon_after(self):
+        """It was killed before it told the grant, which is told with the change now, and says it."""
+        place = self.directory()
+        agent = self.agent(place)
+        agent.release(id=agent.acquire(place))  # so that there are ids
+        process = self.service.process
+        self.break_(f"renameat {self.service.runtime}/locks/* 1 kill-after")
+        agent.begin_acquire(place)
+        until(lambda: process.poll() is not None, "the kill")
+        self.mend()
+        self.gone_already()
+        self.start_again()
+        lock, = [one["id"] for one in self.me.list()]
+        self.assertEqual(agent.acquire(place, reason="soon"), lock)
+        self.assertEqual(self.listener.wait_signal("LockAcquired", lock).lock["reason"], "soon")
+        self.assertEqual(agent.acquire(place, reason="later"), lock)
+        self.listener.wait_signal("LockChanged", lock, lambda told: told.changed == {"reason": "later"})
+        changes = [s.changed for s in self.listener.signals if s.id == lock and s.name == "LockChanged"]
+        self.assertEqual(changes, [{"reason": "later"}])
+
     def told(self, lock):
         told = super().told(lock)
         return [word for number, word in enumerate(told) if word not in told[:number]]

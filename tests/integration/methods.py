@@ -4,7 +4,7 @@ import os
 import time
 
 import harness
-from harness import both_doors, options, until
+from harness import Gio, GLib, both_doors, options, until
 
 KEYS = {
     "id": int, "directory": str, "kind": str, "pid": int, "uid": int, "command": str, "shared": bool,
@@ -48,6 +48,14 @@ class Acquire(harness.Case):
         self.refused("Held", self.agent(place).acquire, place)
         self.assertEqual(self.agent("/").release(place), 1)
         self.assertEqual(self.me.wait_released(lock, "released").pid, 0)
+
+    def test_a_manual_lock_follows_nobody(self):
+        """Who always says that it shall not may do so here, too."""
+        place = self.directory()
+        self.assertIn("follow-cwd", self.refused("InvalidOption", self.me.acquire, place, manual=True,
+                                                 follow_cwd=True).message)
+        seen = self.me.lock(self.me.acquire(place, manual=True, follow_cwd=False))
+        self.assertEqual((seen["kind"], seen["follow-cwd"], seen["cwd"]), ("manual", False, "ignored"))
 
     def test_a_manual_lock_with_an_end(self):
         place = self.directory()
@@ -456,6 +464,83 @@ class Changes(harness.Case):
                   if isinstance(name, bytes) else self.me.lock(lock)["directory"] == name, "its new name")
         self.assertEqual(self.follow(lock), [{"directory"}, {"directory", "directory-bytes"},
                                              {"directory", "directory-bytes"}])
+
+
+    def test_who_waits_for_it(self):
+        """A grant says how many do, and so does the end; between them it is told when that changes."""
+        place = self.directory()
+        first, lock = self.holder(place)
+        waiting = [self.agent(place).begin_acquire(place, conflict="wait") for _ in range(2)]
+        self.me.wait_signal("LockChanged", lock, lambda s: s.changed == {"waiters": 2})
+        first.release(id=lock)
+        self.assertEqual(self.me.wait_released(lock, "released").lock["waiters"], 2)
+        second = until(lambda: next((w for w in waiting if w.done()), None), "a turn").value()[0]
+        self.assertEqual(self.me.wait_signal("LockAcquired", second).lock["waiters"], 1)
+        self.assertEqual(self.follow(second), [])
+        third = self.agent(place).acquire(place, conflict="steal")
+        self.assertEqual(self.me.wait_released(second, "stolen").lock["waiters"], 1)
+        self.assertEqual(self.me.wait_signal("LockAcquired", third).lock["waiters"], 1)
+        self.assertEqual(self.follow(third), [])
+
+    def test_two_requests_of_one_holder(self):
+        place = self.directory()
+        first, lock = self.holder(place)
+        agent = self.agent(place)
+        exclusive = agent.begin_acquire(place, conflict="wait")
+        self.me.wait_signal("LockChanged", lock, lambda s: s.changed == {"waiters": 1})
+        shared = agent.begin_acquire(place, conflict="wait", shared=True)
+        self.me.wait_signal("LockChanged", lock, lambda s: s.changed == {"waiters": 2})
+        first.release(id=lock)
+        second = exclusive.value()[0]
+        self.assertEqual(shared.value()[0], second)
+        # Settled in one go or in two: told is what follows, and nothing twice.
+        changes = self.follow(second)
+        self.assertIn((self.me.wait_signal("LockAcquired", second).lock["shared"], changes),
+                      [(True, []), (False, [{"shared"}])])
+
+
+@both_doors
+class BareCalls(harness.Case):
+    """Calls that name no interface, as dbus-python's do and as the specification of D-Bus allows."""
+
+    def bare(self, member, arguments=None, path=harness.PATH, fds=()):
+        message = Gio.DBusMessage.new_method_call(self.me.destination, path, None, member)
+        if arguments is not None:
+            message.set_body(arguments)
+        if fds:
+            message.set_unix_fd_list(Gio.UnixFDList.new_from_array(fds))
+        answer, _ = self.me.connection.send_message_with_reply_sync(
+            message, Gio.DBusSendMessageFlags.NONE, int(harness.LIMIT * 1000), None)
+        if answer.get_message_type() == Gio.DBusMessageType.ERROR:
+            raise harness.Refused(answer.get_error_name(), answer.get_body()[0])
+        body = answer.get_body()
+        return () if body is None else body.unpack()
+
+    def test_our_methods(self):
+        place = self.directory()
+        self.assertEqual(self.bare("Check", GLib.Variant("(s)", (place,))), (True, []))
+        lock, = self.bare("Acquire", GLib.Variant("(sa{sv})", ("", options(manual=True, directory_fd=0))),
+                          fds=[os.open(place, os.O_PATH)])  # taken over
+        self.assertEqual(self.me.lock(lock)["directory"], place)
+        self.refused("Held", self.bare, "Acquire", GLib.Variant("(sa{sv})", (place, options(manual=True))))
+        self.assertEqual(self.bare("Release", GLib.Variant("(sa{sv})", ("", options(id=lock)))), (1,))
+
+    def test_what_every_object_has(self):
+        for path in (harness.PATH, "/", "/org", "/org/agentctl"):
+            with self.subTest(path=path):
+                self.assertIn("<node", self.bare("Introspect", path=path)[0])
+                self.assertEqual(self.bare("Ping", path=path), ())
+                self.assertRegex(self.bare("GetMachineId", path=path)[0], "^[0-9a-f]{32}$")
+        self.assertIn("Acquire", self.bare("Introspect")[0])
+        self.assertEqual(self.bare("Get", GLib.Variant("(ss)", (harness.NAME, "Scope"))), ("user",))
+        self.assertEqual(self.bare("GetAll", GLib.Variant("(s)", (harness.NAME,)))[0]["LockCount"], 0)
+
+    def test_what_there_is_not(self):
+        unknown = "org.freedesktop.DBus.Error.UnknownMethod"
+        self.assertIn("Lock", self.refused(unknown, self.bare, "Lock").message)
+        self.assertNotIn("Object does not exist", self.refused(unknown, self.bare, "Lock").message)
+        self.refused(unknown, self.bare, "Check", GLib.Variant("(s)", ("/",)), path="/")
+        self.refused("org.freedesktop.DBus.Error.InvalidArgs", self.bare, "Check", GLib.Variant("(u)", (1,)))
 
 
 class RareRounds(harness.Case):

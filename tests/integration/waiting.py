@@ -221,6 +221,17 @@ class Waiting(harness.Case):
         self.assertEqual(second.call("Cancel", "mine"), (True,))
         self.refused("Cancelled", pending.result)
 
+    def test_a_ticket_of_two_waits(self):
+        places = self.directory("first"), self.directory("second")
+        for place in places:
+            self.holder(place)
+        agent = self.agent("/")
+        pending = [self.begin_wait(agent, place, ticket="both", follow_cwd=False) for place in places]
+        self.assertEqual(agent.call("Cancel", "both"), (True,))
+        for call in pending:
+            self.refused("Cancelled", call.result)
+        self.assertEqual(agent.call("Cancel", "both"), (False,))
+
     def test_a_stopped_waiter_gets_its_turn(self):
         place = self.directory()
         first, _ = self.holder(place)

@@ -9,6 +9,15 @@ import interop
 from interop import harness
 
 
+DBUS_PYTHON = """
+import sys
+import dbus.bus
+locks = dbus.bus.BusConnection(sys.argv[1]).get_object("org.agentctl.Locks", "/org/agentctl/Locks")
+free, blockers = locks.Check(sys.argv[2])
+print(bool(free), blockers[0]["id"], locks.Get("org.agentctl.Locks", "Scope"))
+"""
+
+
 class Base(harness.Case):
     def setUp(self):
         super().setUp()
@@ -145,6 +154,11 @@ class Clients(Base):
 
     def test_python(self):
         self.plays_along("/usr/bin/python3", self.program("gio_client.py"), "bus")
+
+    def test_python_with_libdbus(self):
+        """dbus-python names no interface where it is told none."""
+        out = self.succeeds("/usr/bin/python3", "-c", DBUS_PYTHON, self.address, self.held)
+        self.assertEqual(out, f"False {self.lock_there} user\n")
 
     def test_gjs(self):
         self.plays_along("gjs", self.program("gjs_client.js"), "bus")

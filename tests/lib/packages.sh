@@ -41,6 +41,7 @@ test   command:useradd             passwd                  shadow-utils         
 test   command:systemd-analyze     systemd                 systemd                 systemd
 test   file:/usr/lib/polkit-1/polkitd polkitd              polkit                  polkit
 test   python:dbusmock             python3-dbusmock        python3-dbusmock        python-dbusmock
+test   python:dbus                 python3-dbus            python3-dbus            dbus-python
 test   command:gjs                 gjs                     gjs                     gjs
 test   command:node                nodejs                  nodejs                  nodejs
 test   command:npm                 npm                     nodejs-npm              npm

@@ -177,7 +177,7 @@ check_wait (AglMode held, AglMode wanted, int place, Relation relation, gboolean
   assert_told (&world, "changed 1 waiters\nqueue\n");
   g_assert_cmpuint (own->n_waiters, ==, 1);
   agl_lock_table_release (world.table, own, AGL_RELEASE_RELEASED);
-  assert_told (&world, "released 1 released\nended 1 with 2\nacquired 2\nqueue\n");
+  assert_told (&world, "released 1 released waiters=1\nended 1 with 2\nacquired 2\nqueue\n");
 }
 
 static void

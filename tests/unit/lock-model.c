@@ -106,6 +106,7 @@ model_acquired (AglLock *lock, gpointer user_data)
 {
   Model *self = user_data;
 
+  replay_acquired (&self->replay, lock);
   g_string_append_printf (self->told, "acquired %d\n", (int)lock->id);
 }
 
@@ -114,6 +115,9 @@ model_released (AglLock *lock, AglReleaseReason reason, gpointer user_data)
 {
   Model *self = user_data;
 
+  replay_released (&self->replay, lock);
+  if (lock->id == self->counted_id)
+    g_assert_cmpuint (lock->n_waiters, ==, self->n_counted);
   g_string_append_printf (self->told, "released %d %s\n", (int)lock->id,
                           agl_release_reason_to_string (reason));
 }
@@ -124,6 +128,7 @@ model_changed (AglLock *lock, AglChange what, gpointer user_data)
   Model *self = user_data;
   g_autofree char *text = describe_change (what);
 
+  replay_changed (&self->replay, lock, what);
   g_string_append_printf (self->told, "changed %d%s\n", (int)lock->id, text);
 }
 
@@ -261,6 +266,11 @@ release (Model *self)
     return;
   id = self->naive.locks[g_rand_int_range (self->random, 0, self->naive.n_locks)].id;
   g_string_append_printf (self->history, "release %d\n", (int)id);
+  if (self->settled) /* else it is not known exactly */
+    {
+      self->counted_id = id;
+      self->n_counted = naive_count_waiters_for (&self->naive, naive_find_lock (&self->naive, id));
+    }
   agl_lock_table_release (self->table, agl_lock_table_lookup (self->table, id), reason);
   naive_release (&self->naive, id, reason);
 }
@@ -340,6 +350,8 @@ restore (Model *self)
   g_autoptr (AglLock) lock = agl_request_draft (request);
 
   g_clear_pointer (&lock->holder, agl_process_unref);
+  lock->token = *agl_process_get_token (self->holders[MAX (naive.holder, 0)].process);
+  lock->command = g_strdup ("");
   lock->manual = FALSE;
   lock->follow_cwd = FALSE;
   lock->cwd = AGL_CWD_IGNORED;
@@ -351,6 +363,7 @@ restore (Model *self)
                           (int)lock->id);
   g_assert_true (agl_lock_table_restore (self->table, lock));
   g_assert_false (agl_lock_table_restore (self->table, lock));
+  replay_listed (&self->replay, lock);
 }
 
 static void
@@ -418,6 +431,8 @@ settle (Model *self)
   g_assert_cmpstr (self->told->str, ==, self->naive.told->str);
   g_string_truncate (self->told, 0);
   g_string_truncate (self->naive.told, 0);
+  if (one_in (self, 20))
+    replay_compare (&self->replay, self->table);
   g_string_append (self->history, "settle\n");
   if (self->history->len > 4000)
     g_string_erase (self->history, 0, (gssize)self->history->len - 2000);
@@ -477,6 +492,7 @@ model_init (Model *self, guint32 seed)
   last_id = 0;
   self->table = agl_lock_table_new (&hooks, self);
   agl_lock_table_set_limits (self->table, DEFAULT_LIMIT, DEFAULT_WAITERS);
+  replay_init (&self->replay);
   naive_init (&self->naive);
   self->naive.max_locks = DEFAULT_LIMIT;
   self->naive.max_waiters = DEFAULT_WAITERS;
@@ -494,6 +510,7 @@ model_clear (Model *self)
 {
   agl_lock_table_free (self->table);
   naive_clear (&self->naive);
+  replay_clear (&self->replay);
   for (guint i = 0; i < N_VIEWS; i++)
     agl_directory_unref (self->directories[i]);
   for (guint i = 0; i < N_HOLDERS; i++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 #include "naive-table.h"
+#include "replay.h"
 #include "table-world.h"
 
 /* What the randomised test of the table is made of. */
@@ -13,6 +14,7 @@ typedef struct
 {
   AglLockTable *table;
   NaiveTable naive;
+  Replay replay;
   GRand *random;
   GString *told;
   GString *history; /* the last few operations, for whoever has to find the fault */
@@ -20,6 +22,8 @@ typedef struct
   AglDirectory *directories[N_VIEWS];
   NaiveView views[N_VIEWS];
   gboolean settled;
+  guint64 counted_id; /* of a lock that is released: how many wait for it then */
+  guint n_counted;
   guint n_outcomes[3];
   guint n_codes[AGL_N_ERRORS];
   guint n_granted_waits, n_transfers;

@@ -25,13 +25,14 @@ test_first_come_first_served (void)
   assert_waits (&world, "/1", &d, S);
   /* Who wants another directory is in nobody's way. */
   assert_granted (&world, "/2", &e, X, AGL_CONFLICT_WAIT);
-  assert_told (&world, "acquired 1\nacquired 2\nchanged 1 waiters\nqueue\n");
+  assert_told (&world, "acquired 1 waiters=1\nacquired 2\nqueue\n");
 
   release (&world, 1);
-  assert_told (&world, "released 1 released\nended 1 with 3\nacquired 3\nchanged 3 waiters\nqueue\n");
+  assert_told (&world, "released 1 released waiters=1\nended 1 with 3\nacquired 3 waiters=2\nqueue\n");
   release (&world, 3);
-  assert_told (&world,
-               "released 3 released\nended 2 with 4\nacquired 4\nended 3 with 5\nacquired 5\nqueue\n");
+  assert_told (
+      &world,
+      "released 3 released waiters=2\nended 2 with 4\nacquired 4\nended 3 with 5\nacquired 5\nqueue\n");
 }
 
 static void
@@ -44,11 +45,11 @@ test_subtree_in_the_queue (void)
   assert_granted (&world, "/1/3", &b, X, AGL_CONFLICT_FAIL);
   assert_waits (&world, "/1", &c, XT);
   assert_refused (&world, "/1/4", &d, X, AGL_CONFLICT_FAIL, AGL_ERROR_HELD); /* behind the subtree */
-  assert_told (&world, "acquired 1\nacquired 2\nchanged 1 waiters\nchanged 2 waiters\nqueue\n");
+  assert_told (&world, "acquired 1 waiters=1\nacquired 2 waiters=1\nqueue\n");
   release (&world, 1);
-  assert_told (&world, "released 1 released\n");
+  assert_told (&world, "released 1 released waiters=1\n");
   release (&world, 2);
-  assert_told (&world, "released 2 released\nended 1 with 3\nacquired 3\nqueue\n");
+  assert_told (&world, "released 2 released waiters=1\nended 1 with 3\nacquired 3\nqueue\n");
 }
 
 static void
@@ -60,7 +61,7 @@ test_a_dropped_waiter_lets_the_next_one_in (void)
   assert_granted (&world, "/1", &a, S, AGL_CONFLICT_FAIL);
   assert_waits (&world, "/1", &b, X);
   assert_waits (&world, "/1", &c, S);
-  assert_told (&world, "acquired 1\nchanged 1 waiters\nqueue\n");
+  assert_told (&world, "acquired 1 waiters=1\nqueue\n");
   drop (&world, 0, AGL_ERROR_CANCELLED);
   assert_told (&world, "ended 1 by Cancelled\nended 2 with 2\nacquired 2\nchanged 1 waiters\nqueue\n");
 }
@@ -74,18 +75,19 @@ test_a_grant_never_goes_to_nobody (void)
   assert_granted (&world, "/1", &a, X, AGL_CONFLICT_FAIL);
   assert_waits (&world, "/1", &b, X);
   assert_waits (&world, "/1", &c, X);
-  assert_told (&world, "acquired 1\nchanged 1 waiters\nqueue\n");
+  assert_told (&world, "acquired 1 waiters=2\nqueue\n");
 
   /* The first one's grant cannot be saved: the second one has it. */
   world.commits_until_failure = 0;
   release (&world, 1);
-  assert_told (&world, "released 1 released\nended 1 by Unavailable\nended 2 with 3\nacquired 3\nqueue\n");
+  assert_told (&world,
+               "released 1 released waiters=2\nended 1 by Unavailable\nended 2 with 3\nacquired 3\nqueue\n");
 
   assert_waits (&world, "/1", &d, X);
   assert_told (&world, "changed 3 waiters\nqueue\n");
   world.not_ready = TRUE;
   release (&world, 3);
-  assert_told (&world, "released 3 released\nended 3 by NoSuchProcess\nqueue\n");
+  assert_told (&world, "released 3 released waiters=1\nended 3 by NoSuchProcess\nqueue\n");
   g_assert_cmpuint (agl_lock_table_count (world.table), ==, 0);
 }
 
@@ -101,10 +103,10 @@ test_a_turn_that_is_put_off (void)
   assert_granted (&world, "/2", &a, X, AGL_CONFLICT_FAIL);
   assert_waits (&world, "/1", &b, X);
   assert_waits (&world, "/1", &c, X);
-  assert_told (&world, "acquired 1\nacquired 2\nchanged 1 waiters\nqueue\n");
+  assert_told (&world, "acquired 1 waiters=2\nacquired 2\nqueue\n");
   world.untold = TRUE;
   release (&world, 1);
-  assert_told (&world, "released 1 released\n");
+  assert_told (&world, "released 1 released waiters=2\n");
   assert_refused (&world, "/1", &d, S, AGL_CONFLICT_FAIL, AGL_ERROR_HELD);
   assert_granted (&world, "/3", &d, X, AGL_CONFLICT_FAIL);
   assert_told (&world, "acquired 3\n");
@@ -113,21 +115,21 @@ test_a_turn_that_is_put_off (void)
   assert_granted (&world, "/1", &e, X, AGL_CONFLICT_STEAL);
   world.untold = FALSE;
   agl_lock_table_try_again (world.table, nth_waiter (&world, 0));
-  assert_told (&world, "acquired 4\nchanged 4 waiters\n");
+  assert_told (&world, "acquired 4 waiters=2\n");
 
   world.untold = TRUE;
   release (&world, 4);
-  assert_told (&world, "released 4 released\n");
+  assert_told (&world, "released 4 released waiters=2\n");
   world.untold = FALSE;
   agl_lock_table_try_again (world.table, nth_waiter (&world, 1)); /* not his turn */
   assert_told (&world, "");
   agl_lock_table_try_again (world.table, nth_waiter (&world, 0));
-  assert_told (&world, "ended 1 with 5\nacquired 5\nchanged 5 waiters\nqueue\n");
+  assert_told (&world, "ended 1 with 5\nacquired 5 waiters=1\nqueue\n");
 
   /* Nobody would: the next one. */
   world.untold = TRUE;
   release (&world, 5);
-  assert_told (&world, "released 5 released\n");
+  assert_told (&world, "released 5 released waiters=1\n");
   world.untold = FALSE;
   assert_waits (&world, "/1", &e, X);
   drop (&world, 0, AGL_ERROR_CANCELLED);
@@ -151,7 +153,7 @@ test_two_hundred_in_order (void)
       holder_start (&holders[i]);
       assert_waits (&world, "/1", &holders[i], X);
     }
-  assert_told (&world, "acquired 1\nchanged 1 waiters\nqueue\n");
+  assert_told (&world, "acquired 1 waiters=200\nqueue\n");
   g_assert_cmpuint (agl_lock_table_lookup (world.table, 1)->n_waiters, ==, N_QUEUE);
 
   /* Every third one goes before its turn, some of them just then. */
@@ -170,12 +172,12 @@ test_two_hundred_in_order (void)
       if (i % 3 == 1)
         continue;
       release (&world, last);
-      g_string_printf (expected, "released %d released\nended %d with %d\nacquired %d\n", (int)last,
-                       (int)i + 1, (int)last + 1, (int)last + 1);
       n_left = agl_lock_table_count_waiters (world.table) - 1;
+      g_string_printf (expected, "released %d released waiters=%u\nended %d with %d\nacquired %d", (int)last,
+                       n_left + 1, (int)i + 1, (int)last + 1, (int)last + 1);
       if (n_left > 0)
-        g_string_append_printf (expected, "changed %d waiters\n", (int)last + 1);
-      g_string_append (expected, "queue\n");
+        g_string_append_printf (expected, " waiters=%u", n_left);
+      g_string_append (expected, "\nqueue\n");
       assert_told (&world, expected->str);
       g_assert_true (agl_lock_is_held_by (agl_lock_table_lookup (world.table, last + 1), holders[i].process));
     }
@@ -219,7 +221,7 @@ test_a_ring_of_five (void)
   agl_lock_table_settle (world.table);
   g_string_truncate (world.log, 0);
   release (&world, 5);
-  assert_told (&world, "released 5 released\nended 4 with 6\nacquired 6\nqueue\n");
+  assert_told (&world, "released 5 released waiters=1\nended 4 with 6\nacquired 6\nqueue\n");
 }
 
 /* a waits for what c holds, b waits for a: whatever makes b a holder of that as well closes a circle. */
@@ -234,7 +236,7 @@ test_no_circle_by_going_ahead (void)
   assert_granted (&world, "/2", &c, X, AGL_CONFLICT_FAIL);
   assert_waits (&world, "/2", &a, X);
   assert_waits (&world, "/1", &b, X);
-  assert_told (&world, "acquired 1\nacquired 2\nchanged 1 waiters\nchanged 2 waiters\nqueue\n");
+  assert_told (&world, "acquired 1 waiters=1\nacquired 2 waiters=1\nqueue\n");
 
   assert_refused (&world, "/2", &b, X, AGL_CONFLICT_JOIN, AGL_ERROR_DEADLOCK);
   assert_refused (&world, "/2", &b, X, AGL_CONFLICT_STEAL, AGL_ERROR_DEADLOCK);
@@ -258,7 +260,7 @@ let_a_wait_for_b (World *world)
   assert_granted (world, "/1/5", &c, X, AGL_CONFLICT_FAIL);
   assert_waits (world, "/1", &b, XT);
   assert_waits (world, "/2", &a, X);
-  assert_told (world, "acquired 1\nacquired 2\nchanged 1 waiters\nchanged 2 waiters\nqueue\n");
+  assert_told (world, "acquired 1 waiters=1\nacquired 2 waiters=1\nqueue\n");
 }
 
 /* To cover more than before is to go ahead as well. */
@@ -274,7 +276,7 @@ test_no_circle_by_conversion (void)
   assert_granted (&world, "/1", &a, X, AGL_CONFLICT_FAIL);
   assert_waits (&world, "/1/5", &b, X);
   assert_waits (&world, "/2", &a, X);
-  assert_told (&world, "acquired 1\nacquired 2\nacquired 3\nchanged 1 waiters\nchanged 2 waiters\nqueue\n");
+  assert_told (&world, "acquired 1 waiters=1\nacquired 2 waiters=1\nacquired 3\nqueue\n");
 
   before = agl_lock_table_lookup (world.table, 3)->mode;
   assert_refused (&world, "/1", &a, XT, AGL_CONFLICT_JOIN, AGL_ERROR_DEADLOCK);
@@ -357,7 +359,7 @@ test_no_circle_through_an_outsider (void)
   g_string_truncate (world.log, 0);
   world.outsider = &b;
   release (&world, 2);
-  assert_told (&world, "released 2 released\nended 2 by Deadlock\nqueue\n");
+  assert_told (&world, "released 2 released waiters=1\nended 2 by Deadlock\nqueue\n");
 }
 
 /* The unregistered agent itself comes to wait for him who waits for it. */
@@ -398,9 +400,9 @@ test_an_outsider_takes_his_turn (void)
   assert_told (&world, "queue\n");
   assert_waits (&world, "/9", &b, X);
   world.outsider = NULL; /* as the keeper has it now */
-  assert_told (&world, "ended 1 with 1\nacquired 1\nchanged 1 waiters\n");
+  assert_told (&world, "ended 1 with 1\nacquired 1 waiters=1\n");
   release (&world, 1);
-  assert_told (&world, "released 1 released\nended 2 with 2\nacquired 2\nqueue\n");
+  assert_told (&world, "released 1 released waiters=1\nended 2 with 2\nacquired 2\nqueue\n");
 }
 
 /* --- unregistered agents --- */
@@ -476,10 +478,10 @@ test_not_to_be_told (void)
                    AGL_OUTCOME_GRANTED);
   g_assert_cmpint (agl_lock_table_acquire (world.table, later, &lock, &waiter, NULL, NULL), ==,
                    AGL_OUTCOME_WAITING);
-  assert_told (&world, "acquired 1\nchanged 1 waiters\nqueue\n");
+  assert_told (&world, "acquired 1 waiters=1\nqueue\n");
   world.blind = TRUE;
   agl_lock_table_release (world.table, agl_lock_table_lookup (world.table, 1), AGL_RELEASE_RELEASED);
-  assert_told (&world, "released 1 released\nended 1 by Unavailable\nqueue\n");
+  assert_told (&world, "released 1 released waiters=1\nended 1 by Unavailable\nqueue\n");
   g_assert_cmpuint (agl_lock_table_count (world.table), ==, 0);
 }
 

@@ -113,7 +113,7 @@ test_conversions (void)
   /* Two upgrades of one directory wait for each other. */
   assert_refused (&world, "/1", &b, X, AGL_CONFLICT_WAIT, AGL_ERROR_DEADLOCK);
   release (&world, 2);
-  assert_told (&world, "released 2 released\nended 1 with 1\nchanged 1 mode\nqueue\n");
+  assert_told (&world, "released 2 released waiters=1\nended 1 with 1\nchanged 1 mode\nqueue\n");
 
   /* A downgrade succeeds at once and lets the shared waiter in. */
   assert_waits (&world, "/1", &b, S);
@@ -131,13 +131,13 @@ test_sole_holder_upgrades_past_the_queue (void)
   assert_granted (&world, "/1", &a, S, AGL_CONFLICT_FAIL);
   assert_waits (&world, "/1", &b, X);
   assert_waits (&world, "/1", &c, S); /* waits for b, who waits for a */
-  assert_told (&world, "acquired 1\nchanged 1 waiters\nqueue\n");
+  assert_told (&world, "acquired 1 waiters=1\nqueue\n");
   assert_granted (&world, "/1", &a, X, AGL_CONFLICT_FAIL);
   assert_told (&world, "changed 1 mode\nchanged 1 waiters\n");
   release (&world, 1);
-  assert_told (&world, "released 1 released\nended 1 with 2\nacquired 2\nchanged 2 waiters\nqueue\n");
+  assert_told (&world, "released 1 released waiters=2\nended 1 with 2\nacquired 2 waiters=1\nqueue\n");
   release (&world, 2);
-  assert_told (&world, "released 2 released\nended 2 with 3\nacquired 3\nqueue\n");
+  assert_told (&world, "released 2 released waiters=1\nended 2 with 3\nacquired 3\nqueue\n");
 }
 
 /* --- steal, join, transfer --- */
@@ -151,7 +151,7 @@ test_steal (void)
   assert_granted (&world, "/1", &a, S, AGL_CONFLICT_FAIL);
   assert_granted (&world, "/1", &b, S, AGL_CONFLICT_FAIL);
   assert_waits (&world, "/1", &c, X);
-  assert_told (&world, "acquired 1\nacquired 2\nchanged 1 waiters\nchanged 2 waiters\nqueue\n");
+  assert_told (&world, "acquired 1 waiters=1\nacquired 2 waiters=1\nqueue\n");
 
   /* It cannot be saved: nothing has happened. */
   world.commits_until_failure = 0;
@@ -163,9 +163,9 @@ test_steal (void)
   assert_granted (&world, "/1", &d, X, AGL_CONFLICT_STEAL);
   g_assert_cmpuint (agl_lock_table_count (world.table), ==, 1);
   /* The waiter keeps its place, and waits for the winner. */
-  assert_told (&world, "released 1 stolen\nreleased 2 stolen\nacquired 4\nchanged 4 waiters\n");
+  assert_told (&world, "released 1 stolen waiters=1\nreleased 2 stolen waiters=1\nacquired 4 waiters=1\n");
   release (&world, 4);
-  assert_told (&world, "released 4 released\nended 1 with 5\nacquired 5\nqueue\n");
+  assert_told (&world, "released 4 released waiters=1\nended 1 with 5\nacquired 5\nqueue\n");
 }
 
 static void
@@ -207,7 +207,7 @@ test_transfer (void)
   world_init (&world);
   assert_granted (&world, "/1", &a, X, AGL_CONFLICT_FAIL);
   assert_waits (&world, "/1", &b, X);
-  assert_told (&world, "acquired 1\nchanged 1 waiters\nqueue\n");
+  assert_told (&world, "acquired 1 waiters=1\nqueue\n");
   lock = agl_lock_table_lookup (world.table, 1);
 
   world.commits_until_failure = 0;
@@ -225,7 +225,7 @@ test_transfer (void)
 
   /* To the one who waits for it: its wait is over. */
   g_assert_true (transfer (&world, 1, &b, 1000, NULL));
-  assert_told (&world, "changed 1 holder\nended 1 with 1\nchanged 1 follow cwd\nchanged 1 waiters\nqueue\n");
+  assert_told (&world, "changed 1 holder follow cwd\nended 1 with 1\nchanged 1 waiters\nqueue\n");
 }
 
 static void
@@ -293,7 +293,7 @@ test_limits (void)
   /* A turn that comes when there is no room is over. */
   agl_lock_table_set_limits (world.table, 0, 1);
   release (&world, 4);
-  assert_told (&world, "released 4 released\nended 1 by LimitExceeded\nqueue\n");
+  assert_told (&world, "released 4 released waiters=1\nended 1 by LimitExceeded\nqueue\n");
 }
 
 static void
@@ -345,7 +345,7 @@ test_restore (void)
 static void
 act_in_hooks (World *world, const char *what)
 {
-  if (g_strcmp0 (what, "released 1 released") == 0)
+  if (g_strcmp0 (what, "released 1 released waiters=1") == 0)
     {
       /* The grant of the waiter is decided by now, and not told yet. */
       assert_refused (world, "/1", &c, X, AGL_CONFLICT_FAIL, AGL_ERROR_HELD);
@@ -376,12 +376,40 @@ test_hooks_may_call_the_table (void)
   world_init (&world);
   assert_granted (&world, "/1", &a, X, AGL_CONFLICT_FAIL);
   assert_waits (&world, "/1", &b, X);
-  assert_told (&world, "acquired 1\nchanged 1 waiters\nqueue\n");
+  assert_told (&world, "acquired 1 waiters=1\nqueue\n");
   world.in_hook = act_in_hooks;
   release (&world, 1);
-  assert_told (&world, "released 1 released\nended 1 with 2\nacquired 2\nqueue\nacquired 3\n"
-                       "released 2 released\nended 2 by Cancelled\nreleased 3 released\n");
+  assert_told (&world, "released 1 released waiters=1\nended 1 with 2\nacquired 2\nacquired 3\n"
+                       "released 2 released\nended 2 by Cancelled\nreleased 3 released\nqueue\n");
   g_assert_cmpuint (agl_lock_table_count (world.table), ==, 0);
+}
+
+/* A lock is told as it is by then; what that has said of it is not said again. */
+static void
+test_nothing_is_told_twice (void)
+{
+  g_auto (World) world = { 0 };
+
+  world_init (&world);
+  assert_granted (&world, "/1", &a, X, AGL_CONFLICT_FAIL);
+  assert_waits (&world, "/1", &b, X);
+  assert_waits (&world, "/1", &b, S);
+  assert_waits (&world, "/1", &c, X);
+  assert_told (&world, "acquired 1 waiters=3\nqueue\n");
+  release (&world, 1);
+  assert_told (&world, "released 1 released waiters=3\nended 1 with 2\nacquired 2 waiters=1\n"
+                       "ended 2 with 2\nqueue\n");
+  g_assert_cmpint (agl_lock_table_lookup (world.table, 2)->mode, ==, S);
+
+  /* There and back is no change. */
+  assert_granted (&world, "/1", &b, X, AGL_CONFLICT_FAIL);
+  assert_granted (&world, "/1", &b, S, AGL_CONFLICT_FAIL);
+  drop (&world, 0, AGL_ERROR_CANCELLED);
+  assert_waits (&world, "/1", &d, X);
+  assert_told (&world, "ended 3 by Cancelled\n");
+  assert_granted (&world, "/1", &b, X, AGL_CONFLICT_FAIL);
+  g_assert_true (transfer (&world, 2, &e, 1000, NULL));
+  assert_told (&world, "changed 2 holder mode follow cwd\n");
 }
 
 static void
@@ -436,6 +464,7 @@ main (int argc, char **argv)
   g_test_add_func ("/lock-table/nothing-remains-of-a-failure", test_nothing_remains_of_a_failure);
   g_test_add_func ("/lock-table/restore", test_restore);
   g_test_add_func ("/lock-table/hooks-may-call-the-table", test_hooks_may_call_the_table);
+  g_test_add_func ("/lock-table/nothing-is-told-twice", test_nothing_is_told_twice);
   g_test_add_func ("/lock-table/lists", test_lists);
   result = g_test_run ();
   for (guint i = 0; i < G_N_ELEMENTS (all); i++)

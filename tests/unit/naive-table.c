@@ -72,24 +72,53 @@ remove_waiter (NaiveTable *self, int position)
   self->n_waiters--;
 }
 
+/* Filled in when it is told: with what is other by then. Before its grant nothing is told of a lock. */
 static void
-note_change (NaiveTable *self, guint64 id, const NaiveRequest *before, const NaiveRequest *after)
+note_change (NaiveTable *self, guint64 id, const NaiveRequest *before)
 {
-  gboolean holder = before->holder != after->holder;
+  NaiveLock *lock = naive_find_lock (self, id);
 
-  if (!holder && before->mode == after->mode && before->follow == after->follow
-      && before->text == after->text)
+  if (lock->is_new || lock->is_changing)
     return;
-  g_string_append_printf (self->pending, "changed %d", (int)id);
-  if (holder)
-    g_string_append (self->pending, " holder");
-  if (before->mode != after->mode)
-    g_string_append (self->pending, " mode");
-  if (before->follow != after->follow)
-    g_string_append (self->pending, " follow cwd");
-  if (before->text != after->text)
-    g_string_append (self->pending, " texts");
-  g_string_append_c (self->pending, '\n');
+  lock->is_changing = TRUE;
+  lock->before = *before;
+  g_string_append_printf (self->pending, "changed %d ?\n", (int)id);
+}
+
+static void
+fill_in (NaiveTable *self, const NaiveLock *lock)
+{
+  g_autofree char *gap = g_strdup_printf ("changed %d ?\n", (int)lock->id);
+  g_autoptr (GString) told = g_string_new (NULL);
+
+  if (!lock->is_changing)
+    return;
+  if (lock->before.holder != lock->facts.holder)
+    g_string_append (told, " holder");
+  if (lock->before.mode != lock->facts.mode)
+    g_string_append (told, " mode");
+  if (lock->before.follow != lock->facts.follow)
+    g_string_append (told, " follow cwd");
+  if (lock->before.text != lock->facts.text)
+    g_string_append (told, " texts");
+  if (lock->before.view != lock->facts.view)
+    g_string_append (told, " directory");
+  if (told->len > 0)
+    {
+      g_autofree char *start = g_strdup_printf ("changed %d", (int)lock->id);
+
+      g_string_prepend (told, start);
+      g_string_append_c (told, '\n');
+    }
+  g_assert_cmpuint (g_string_replace (self->pending, gap, told->str, 0), ==, 1);
+}
+
+static void
+note_release (NaiveTable *self, const NaiveLock *lock, AglReleaseReason reason)
+{
+  fill_in (self, lock);
+  g_string_append_printf (self->pending, "released %d %s\n", (int)lock->id,
+                          agl_release_reason_to_string (reason));
 }
 
 typedef struct
@@ -98,13 +127,13 @@ typedef struct
   guint64 id;
   AglError code;
   gboolean changed;
-  NaiveRequest before, after;
+  NaiveRequest before;
 } Granted;
 
 static Granted
 grant_new (NaiveTable *self, const NaiveRequest *request, gboolean overrides)
 {
-  NaiveLock lock = { .facts = *request };
+  NaiveLock lock = { .facts = *request, .is_new = TRUE };
 
   if (count_locks_of (self, request->uid) >= self->max_locks)
     return (Granted){ .code = AGL_ERROR_LIMIT_EXCEEDED };
@@ -135,7 +164,6 @@ grant_own (NaiveTable *self, const NaiveRequest *request, NaiveLock *own, gboole
   own->facts.follow = request->follow;
   if (request->text != 0)
     own->facts.text = request->text;
-  granted.after = own->facts;
   granted.changed = own->facts.mode != granted.before.mode || own->facts.follow != granted.before.follow
                     || own->facts.text != granted.before.text;
   if (!granted.changed)
@@ -178,7 +206,7 @@ grant (NaiveTable *self, const NaiveRequest *request)
   while (n_lost-- > 0)
     {
       if (granted.granted)
-        g_string_append_printf (self->pending, "released %d stolen\n", (int)lost[n_lost].id);
+        note_release (self, &lost[n_lost], AGL_RELEASE_STOLEN);
       else
         add_lock (self, &lost[n_lost]);
     }
@@ -191,7 +219,7 @@ note_grant (NaiveTable *self, const Granted *granted)
   if (granted->created)
     g_string_append_printf (self->pending, "acquired %d\n", (int)granted->id);
   else if (granted->changed)
-    note_change (self, granted->id, &granted->before, &granted->after);
+    note_change (self, granted->id, &granted->before);
 }
 
 static int
@@ -291,7 +319,7 @@ naive_acquire (NaiveTable *self, NaiveRequest *request, guint64 *id, gboolean *c
 void
 naive_release (NaiveTable *self, guint64 id, AglReleaseReason reason)
 {
-  g_string_append_printf (self->pending, "released %d %s\n", (int)id, agl_release_reason_to_string (reason));
+  note_release (self, naive_find_lock (self, id), reason);
   remove_lock (self, id);
 }
 
@@ -326,7 +354,8 @@ naive_transfer (NaiveTable *self, guint64 id, int holder, guint uid, gboolean fo
       *code = AGL_ERROR_UNAVAILABLE;
       if (self->failing_directory != after.facts.view->number)
         {
-          note_change (self, id, &before.facts, &after.facts);
+          if (before.facts.holder != holder || before.facts.follow != follow_cwd)
+            note_change (self, id, &before.facts);
           return TRUE;
         }
     }
@@ -368,8 +397,11 @@ naive_restore (NaiveTable *self, const NaiveRequest *facts)
 void
 naive_move (NaiveTable *self, guint64 id, const NaiveView *view)
 {
-  naive_find_lock (self, id)->facts.view = view;
-  g_string_append_printf (self->pending, "changed %d directory\n", (int)id);
+  NaiveLock *lock = naive_find_lock (self, id);
+  NaiveRequest before = lock->facts;
+
+  lock->facts.view = view;
+  note_change (self, id, &before);
 }
 
 gboolean
@@ -451,11 +483,15 @@ naive_settle (NaiveTable *self)
 
   for (int i = 0; i < self->n_locks; i++)
     {
-      guint n_waiters = naive_count_waiters_for (self, &self->locks[i]);
+      NaiveLock *lock = &self->locks[i];
+      guint n_waiters = naive_count_waiters_for (self, lock);
 
-      if (n_waiters != self->locks[i].told_waiters)
-        g_string_append_printf (self->pending, "changed %d waiters\n", (int)self->locks[i].id);
-      self->locks[i].told_waiters = n_waiters;
+      fill_in (self, lock);
+      /* A new one is told with all there is to it. */
+      if (!lock->is_new && n_waiters != lock->told_waiters)
+        g_string_append_printf (self->pending, "changed %d waiters\n", (int)lock->id);
+      lock->told_waiters = n_waiters;
+      lock->is_new = lock->is_changing = FALSE;
     }
   if (self->n_waiters != self->told_n_waiters)
     g_string_append (self->pending, "queue\n");

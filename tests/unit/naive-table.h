@@ -38,6 +38,9 @@ typedef struct
   guint64 id;
   NaiveRequest facts;
   guint told_waiters;
+  gboolean is_new;      /* its grant is still to be told */
+  gboolean is_changing; /* a change of it is still to be told */
+  NaiveRequest before;  /* then: what it was */
 } NaiveLock;
 
 typedef struct

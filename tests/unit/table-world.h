@@ -134,16 +134,27 @@ static inline void G_GNUC_PRINTF (2, 3) world_note (World *self, const char *for
     self->in_hook (self, text);
 }
 
+/* How many wait for @lock, if anybody does. */
+static inline char *
+describe_waiters (const AglLock *lock)
+{
+  return lock->n_waiters == 0 ? g_strdup ("") : g_strdup_printf (" waiters=%u", lock->n_waiters);
+}
+
 static inline void
 world_acquired (AglLock *lock, gpointer user_data)
 {
-  world_note (user_data, "acquired %d", (int)lock->id);
+  g_autofree char *waiters = describe_waiters (lock);
+
+  world_note (user_data, "acquired %d%s", (int)lock->id, waiters);
 }
 
 static inline void
 world_released (AglLock *lock, AglReleaseReason reason, gpointer user_data)
 {
-  world_note (user_data, "released %d %s", (int)lock->id, agl_release_reason_to_string (reason));
+  g_autofree char *waiters = describe_waiters (lock);
+
+  world_note (user_data, "released %d %s%s", (int)lock->id, agl_release_reason_to_string (reason), waiters);
 }
 
 static inline char *
