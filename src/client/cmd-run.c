@@ -93,16 +93,20 @@ judge_name (const char *name)
 }
 
 static void
-set_command_error (GError **error, const char *name, int code)
+set_cannot_execute (GError **error, int status, const char *name, int code)
 {
   g_autofree char *shown = agl_text_escape (name, -1);
 
-  if (code == ENOENT)
-    g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NOT_FOUND, _ ("%s: command not found"), shown);
-  else
-    g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NOT_EXECUTABLE,
-                 /* Translators: a command, what is wrong with it */
-                 _ ("%s: cannot be executed: %s"), shown, g_strerror (code));
+  /* Translators: a command, what is wrong with it */
+  g_set_error (error, AGL_EXIT_ERROR, status, _ ("%s: cannot be executed: %s"), shown, g_strerror (code));
+}
+
+static void
+set_not_found (GError **error, const char *name)
+{
+  g_autofree char *shown = agl_text_escape (name, -1);
+
+  g_set_error (error, AGL_EXIT_ERROR, AGL_EXIT_NOT_FOUND, _ ("%s: command not found"), shown);
 }
 
 /* Before the lock, so that a typing error neither waits an hour for its turn nor shows up as a lock that came
@@ -119,8 +123,10 @@ check_command (const char *name, GError **error)
       return FALSE;
     }
   code = strchr (name, '/') != NULL ? judge_file (name) : judge_name (name);
-  if (code != 0)
-    set_command_error (error, name, code);
+  if (code == ENOENT)
+    set_not_found (error, name);
+  else if (code != 0)
+    set_cannot_execute (error, AGL_EXIT_NOT_EXECUTABLE, name, code);
   return code == 0;
 }
 
@@ -140,7 +146,9 @@ run (const AglOptions *options, GError **error)
    * back are the signals. */
   agl_signals_restore ();
   execvp (options->trailing[0], options->trailing);
-  set_command_error (error, options->trailing[0], errno);
+  /* It was there: what is not is the interpreter that its first line names. */
+  set_cannot_execute (error, errno == ENOENT ? AGL_EXIT_NOT_FOUND : AGL_EXIT_NOT_EXECUTABLE,
+                      options->trailing[0], errno);
   return 0;
 }
 

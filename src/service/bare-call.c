@@ -29,7 +29,6 @@ find_interface (const char *member)
 static GDBusMessage *
 copy_with_interface (GDBusMessage *call, const char *interface)
 {
-  g_autofree guchar *fields = g_dbus_message_get_header_fields (call);
   GUnixFDList *descriptors = g_dbus_message_get_unix_fd_list (call);
   GVariant *body = g_dbus_message_get_body (call);
   GDBusMessage *copy = g_dbus_message_new ();
@@ -38,8 +37,13 @@ copy_with_interface (GDBusMessage *call, const char *interface)
   g_dbus_message_set_flags (copy, g_dbus_message_get_flags (call));
   g_dbus_message_set_byte_order (copy, g_dbus_message_get_byte_order (call));
   g_dbus_message_set_serial (copy, g_dbus_message_get_serial (call));
-  for (gsize i = 0; fields[i] != G_DBUS_MESSAGE_HEADER_FIELD_INVALID; i++)
-    g_dbus_message_set_header (copy, fields[i], g_dbus_message_get_header (call, fields[i]));
+  for (guint i = G_DBUS_MESSAGE_HEADER_FIELD_PATH; i <= G_DBUS_MESSAGE_HEADER_FIELD_NUM_UNIX_FDS; i++)
+    {
+      GVariant *value = g_dbus_message_get_header (call, i);
+
+      if (value != NULL)
+        g_dbus_message_set_header (copy, i, value);
+    }
   g_dbus_message_set_interface (copy, interface);
   if (descriptors != NULL)
     g_dbus_message_set_unix_fd_list (copy, descriptors);

@@ -126,7 +126,8 @@ forget (Entry *entry, const GError *why)
       entry->caller->is_gone = TRUE;
       self->gone (entry->caller, self->user_data);
     }
-  while ((asked = take_from_line (self, entry->connection, entry)) != NULL)
+  /* What one has asked who is known is done in its turn, though he left meanwhile. */
+  while (entry->caller == NULL && (asked = take_from_line (self, entry->connection, entry)) != NULL)
     answer (asked, why);
   advance (self, entry->connection);
   entry_unref (entry);

@@ -537,7 +537,8 @@ class ExitsAsAShell(harness.Case):
             file.write("#!/nonexistent\n")
         os.chmod(f"{place}/program", 0o755)
         done = self.command_line("run", place, "--", "./program")
-        self.assertEqual((done.returncode, done.stderr), (127, "agentctl-locks: ./program: command not found\n"))
+        self.assertEqual((done.returncode, done.stderr), 
+                         (127, "agentctl-locks: ./program: cannot be executed: No such file or directory\n"))
 
 
 class StartsTheService(harness.Case):

@@ -25,6 +25,30 @@ def call_message(method, body=None):
     return bytes(blob)
 
 
+PATH, INTERFACE, MEMBER, DESTINATION, SENDER, SIGNATURE = 1, 2, 3, 6, 7, 8
+TYPES = {PATH: "o", INTERFACE: "s", MEMBER: "s", 4: "s", 5: "u", DESTINATION: "s", SENDER: "s", SIGNATURE: "g", 9: "u"}
+
+
+def padded(data, to):
+    return data + b"\0" * (-len(data) % to)
+
+
+def header_message(fields, kind=1, flags=0):
+    """A call of List, or what is like one, with any header fields: (code, type, value)."""
+    data = b""
+    for code, kind_of_value, value in fields:
+        data = padded(data, 8) + bytes([code, 1]) + kind_of_value.encode() + b"\0"
+        if kind_of_value == "u":
+            data = padded(data, 4) + struct.pack("<I", value)
+        elif kind_of_value == "g":
+            data += bytes([len(value)]) + value.encode() + b"\0"
+        else:
+            data = padded(data, 4) + struct.pack("<I", len(value)) + value.encode() + b"\0"
+    body = bytes(8) if any(code == SIGNATURE for code, _, _ in fields) else b""
+    start = bytes([ord("l"), kind, flags, 1]) + struct.pack("<III", len(body), 1, len(data))
+    return padded(start + data, 8) + body
+
+
 class Malformed(harness.Case):
     door = "direct"
     bus = False
@@ -87,6 +111,51 @@ class Malformed(harness.Case):
                     wire.send(chance.randbytes(chance.randrange(16, 4096)))
                 except (BrokenPipeError, ConnectionResetError):
                     pass
+        try:
+            self.unharmed()
+        except AssertionError as error:
+            raise AssertionError(f"with seed {seed}: {error}") from error
+
+    def test_headers_that_are_not_what_they_should_be(self):
+        path, ours, member = (PATH, "o", harness.PATH), (INTERFACE, "s", harness.NAME), (MEMBER, "s", "List")
+        bus, body = (DESTINATION, "s", "org.freedesktop.DBus"), (SIGNATURE, "g", "a{sv}")
+        for fields in ([path, (MEMBER, "u", 5), body], [path, ours, (MEMBER, "u", 5), body], [path, ours, (MEMBER, "u", 5)],
+                       [path, (MEMBER, "u", 5), bus, body], [(PATH, "u", 5), member, body],
+                       [(PATH, "u", 5), ours, member, body], [path, ours, member, (SENDER, "s", "x"), body],
+                       [path, member, (SENDER, "s", "x"), body]):
+            with self.subTest(fields=fields):
+                self.hung_up_on(header_message(fields))
+                self.assertIsNone(self.service.process.poll())
+        # Of no meaning, wherever among the others a table of them puts it.
+        for code in (0, 10, 255):
+            for fields in ([path, (code, "s", "x"), member, body], [(code, "s", "x"), path, member, body],
+                           [path, ours, (code, "s", "x"), member, body]):
+                with self.subTest(fields=fields), harness.stream(self.service.socket) as wire:
+                    wire.enter()
+                    wire.send(header_message(fields))
+                    wire.hang_up()
+                    self.assertIsNone(self.service.process.poll())
+        self.unharmed()
+
+    def test_random_headers(self):
+        seed = random.SystemRandom().getrandbits(32)
+        chance = random.Random(seed)
+        values = {"o": [harness.PATH, "/", "/org/freedesktop/DBus"], "g": ["a{sv}", "s", ""], "u": [0, 1, 5],
+                  "s": ["x", "", ":1.1", harness.NAME, "org.freedesktop.DBus", "List", "Ping", "Get", "Introspect", "Hello"]}
+        for _ in range(150):
+            with harness.stream(self.service.socket) as wire:
+                wire.enter()
+                for _ in range(4):
+                    fields = []
+                    for code in chance.sample([*TYPES, 0, 10, 255], chance.randint(2, 7)):
+                        kind = TYPES.get(code, "s") if chance.random() < 0.7 else chance.choice("osgu")
+                        fields.append((code, kind, chance.choice(values[kind])))
+                    for code in (PATH, MEMBER):
+                        if chance.random() < 0.8 and not any(field[0] == code for field in fields):
+                            fields.append((code, TYPES[code], chance.choice(values[TYPES[code]])))
+                    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                        wire.send(header_message(fields, chance.choice([1, 1, 1, 2, 3, 4, 5]), chance.choice([0, 0, 1])))
+                wire.hang_up()
         try:
             self.unharmed()
         except AssertionError as error:

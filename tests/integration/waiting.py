@@ -342,6 +342,22 @@ class Arrival(harness.Case):
             served.append(told[0].pid)
         self.assertEqual(served, [first.pid, second.pid, third.pid])
 
+    def test_what_was_asked_is_done_though_the_asker_left_behind_a_stranger(self):
+        """Who sends a Release need not stay for the answer."""
+        place = self.directory()
+        known, stranger = self.client(), self.client()
+        lock = known.acquire(place, manual=True)
+        self.service.process.send_signal(signal.SIGSTOP)
+        self.begin_wait(stranger, place, os.getpid())
+        message = Gio.DBusMessage.new_method_call(known.destination, harness.PATH, harness.NAME, "Release")
+        message.set_body(GLib.Variant("(sa{sv})", (place, {})))
+        message.set_flags(Gio.DBusMessageFlags.NO_REPLY_EXPECTED)
+        known.connection.send_message(message, Gio.DBusSendMessageFlags.NONE)
+        known.connection.flush_sync(None)
+        known.close()
+        self.service.process.send_signal(signal.SIGCONT)
+        self.me.wait_released(lock, "released")
+
     def test_a_stranger_that_is_gone_holds_up_nobody(self):
         place = self.directory()
         holder, _ = self.holder(place)
