@@ -310,29 +310,74 @@ class KilledAtEachStep(Case):
 
 
 class Descriptors(Case):
-    """None left: RLIMIT_NOFILE below what is open."""
+    """None left: RLIMIT_NOFILE is the lowest number that is free."""
+
+    def start(self):
+        super().start()
+        self.limits = resource.prlimit(self.service.process.pid, resource.RLIMIT_NOFILE)
 
     def limit(self, number):
-        process = self.service.process.pid
-        _, hard = resource.prlimit(process, resource.RLIMIT_NOFILE)
-        resource.prlimit(process, resource.RLIMIT_NOFILE, (number, hard))
+        resource.prlimit(self.service.process.pid, resource.RLIMIT_NOFILE, (number, self.limits[1]))
 
-    def test_none_left(self):
+    def used(self):
+        return sorted(int(name) for name in os.listdir(f"/proc/{self.service.process.pid}/fd"))
+
+    def use_up(self):
+        self.limit(min(set(range(len(self.used()) + 1)) - set(self.used())))
+
+    def free(self):
+        self.limit(self.limits[0])
+
+
+class NoDescriptors(Descriptors):
+    config = {"CwdCheckSec": 3600}  # a round takes one for a moment, and finds out nothing where there is none
+
+    def test_acquire_and_release(self):
         place = self.directory()
         holder, held = self.holder(self.directory("other"))
         agent = self.agent(place)
         self.me.list()  # whoever has called once is known
         agent.call("Check", place)
-        before, _ = resource.prlimit(self.service.process.pid, resource.RLIMIT_NOFILE)
-        self.limit(3)
+        self.use_up()
         with self.nothing_changes():
             self.refused("Unavailable", agent.acquire, place)
         self.assertEqual(holder.release(id=held), 1)
         self.me.wait_released(held, "released")
-        self.limit(before)
+        self.free()
         lock = agent.acquire(place)
         agent.kill()
         self.me.wait_released(lock, "exited")
+
+    def test_stop(self):
+        held = [self.holder(self.directory())[1]]
+        while self.used() != list(range(len(self.used()))):  # no gap, whose end would be above the limit
+            held.append(self.holder(self.directory(f"p{len(held)}"))[1])
+        self.use_up()
+        self.service.stop()
+        self.start()
+        self.assertEqual([lock["id"] for lock in self.me.list()], held)
+
+
+class RoundsWithoutDescriptors(Descriptors):
+    def test_not_knowing_changes_nothing(self):
+        agent, held = self.holder(self.directory())
+
+        def cwd():
+            locks = self.me.list()
+            self.assertEqual([lock["id"] for lock in locks], [held])
+            return locks[0]["cwd"]
+
+        self.assertEqual(cwd(), "inside")
+
+        def unknown():
+            self.use_up()  # each time anew: a round may have had one at the moment before
+            return cwd() == "unknown"
+
+        until(unknown, "a round that finds out nothing")
+        agent.chdir("/")
+        self.assertEqual(cwd(), "unknown")
+        self.free()
+        self.me.wait_released(held, "left")
 
 
 class SmallDisk(Case):
