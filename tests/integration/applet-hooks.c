@@ -3,7 +3,8 @@
  *
  *   app.test-picture (s file)   the window on top, drawn into a PNG file
  *   app.test-idle (s file)      answers when nothing moves any more
- *   app.test-rows (s file)      what the list shows, a line each: "ID DIRECTORY" or "# REPOSITORY"
+ *   app.test-sync (s file)      answers when it has dealt with all that the X server knew of when it was
+ * asked app.test-rows (s file)      what the list shows, a line each: "ID DIRECTORY" or "# REPOSITORY"
  *   app.test-state (s file)     what a person sees, as JSON
  *   app.test-press (s label)    presses a button of the window on top
  *   app.test-type ((ss))        title and text: types into a field of the window on top
@@ -16,6 +17,7 @@
  *   app.test-use (s name)       switches the switch or presses the button of that widget name
  *   app.test-menu (t id)        opens the menu of a lock; 0: closes it
  *   app.test-frames (s file)    since the last time: for each frame when it was drawn, in µs, a line each */
+#include <dlfcn.h>
 #include <glib/gi18n.h>
 #include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
@@ -30,6 +32,18 @@
 #include "config.h"
 
 #include "../lib/find-widget.h"
+
+/* In the place of libadwaita's: what is said for three seconds stays, and a test that looks late sees it too.
+ */
+void
+adw_toast_overlay_add_toast (AdwToastOverlay *self, AdwToast *toast)
+{
+  void (*add_toast) (AdwToastOverlay *, AdwToast *);
+
+  *(void **)&add_toast = dlsym (RTLD_NEXT, "adw_toast_overlay_add_toast");
+  adw_toast_set_timeout (toast, 0);
+  add_toast (self, toast);
+}
 
 /* What a test waits for appears whole. */
 static void
@@ -185,6 +199,21 @@ on_idle (GSimpleAction *action, GVariant *parameter, gpointer user_data)
 
   idle->path = g_variant_dup_string (parameter, NULL);
   gtk_widget_add_tick_callback (GTK_WIDGET (top_window (user_data)), on_frame, idle, idle_free);
+}
+
+static gboolean
+on_synced (gpointer path)
+{
+  write_file (path, g_string_new (""));
+  return G_SOURCE_REMOVE;
+}
+
+static void
+on_sync (GSimpleAction *action, GVariant *parameter, gpointer user_data)
+{
+  gdk_display_sync (gdk_display_get_default ());
+  /* The events have arrived; they go first, and drawing does not. */
+  g_idle_add_full (GDK_PRIORITY_EVENTS + 1, on_synced, g_variant_dup_string (parameter, NULL), g_free);
 }
 
 static void
@@ -508,6 +537,7 @@ on_use (GSimpleAction *action, GVariant *parameter, gpointer user_data)
 
 static const GActionEntry hooks[] = {
   { "test-idle", on_idle, "s" },
+  { "test-sync", on_sync, "s" },
   { "test-search", on_search, "s" },
   { "test-clipboard", on_clipboard, "s" },
   { "test-state", on_state, "s" },

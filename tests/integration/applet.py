@@ -81,14 +81,15 @@ class Rows(AppletCase):
         second = self.claim("two", ttl=7200)
         applet = self.start_applet()
         applet.wait_ids([first, second])
-        row = applet.row(first)
+        row = applet.wait_row(first, lambda _: True, "the row")
         self.assertEqual(row["directory"], self.directory("one"))
         self.assertEqual(row["holder"], f"claude · test-agent · process {agent.pid} · the parser")
         self.assertEqual(row["mode"], "Exclusive · with everything below")
         self.assertEqual(row["warning"] + row["trouble"] + row["waiters"], "")
-        self.assertEqual(applet.row(second)["mode"], "Claim")
-        self.assertIn("ends in", applet.row(second)["age"])
-        self.assertIn("2 directories in use", applet.state()["texts"])
+        row = applet.wait_row(second, lambda _: True, "the row")
+        self.assertEqual(row["mode"], "Claim")
+        self.assertIn("ends in", row["age"])
+        applet.wait_state(lambda state: "2 directories in use" in state["texts"], "their number")
         third = self.claim("three")
         applet.wait_ids([first, second, third])
 
@@ -214,7 +215,7 @@ class Actions(AppletCase):
         until(lambda: os.path.exists(f"{self.service.root}/opened"), "the terminal")
         with open(f"{self.service.root}/opened", encoding="utf-8") as file:
             self.assertEqual(file.read().strip(), self.directory())
-        self.assertEqual(applet.row(lock)["trouble"], "")
+        applet.wait_row(lock, lambda row: row["trouble"] == "", "no error")
 
     def test_no_terminal(self):
         """The row says so, until it is dismissed or something else is asked of it."""

@@ -94,13 +94,18 @@ class Applet:
         self.activate("app.test-press", GLib.Variant("s", label))
 
     def strike(self, *keys):
-        """On the keyboard, through the X server: "ctrl+n", "Down"."""
-        subprocess.run([XDOTOOL, "key", *keys], check=True, env=self.environment, stdin=subprocess.DEVNULL,
-                       timeout=harness.LIMIT)
+        """On the keyboard, through the X server: "ctrl+n", "Down". Returns when the applet has dealt with it."""
+        self._use_keyboard("key", *keys)
 
     def write(self, text):
-        subprocess.run([XDOTOOL, "type", text], check=True, env=self.environment, stdin=subprocess.DEVNULL,
-                       timeout=harness.LIMIT)
+        self._use_keyboard("type", "--args", "1", text)
+
+    def _use_keyboard(self, *words):
+        self._file_of("app.test-sync")  # what is to have the keys is on the screen
+        # The last word asks the X server something, which answers when it has taken the keys.
+        subprocess.run([XDOTOOL, *words, "getmouselocation"], check=True, env=self.environment, stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL, timeout=harness.LIMIT)
+        self._file_of("app.test-sync")
 
     def type(self, title, text):
         self.activate("app.test-type", GLib.Variant("(ss)", (title, text)))

@@ -62,7 +62,7 @@ class Bus(harness.Case):
         place = self.directory()
         on_bus = self.agent(place, door="bus")
         lock = on_bus.acquire(place)
-        self.service.bus.send_signal(signal.SIGSTOP)
+        harness.hold(self.service.bus)
         other = self.agent(place)
         self.refused("Held", other.acquire, place)
         on_bus.die()
@@ -87,7 +87,7 @@ class Bus(harness.Case):
 
     def launch_without_answer(self):
         """A service whose bus does not answer it, and which serves all the same."""
-        self.service.bus.send_signal(signal.SIGSTOP)
+        harness.hold(self.service.bus)
         self.service.process = self.service.launch()
         until(lambda: self.service._can_connect("direct"), "the direct socket")
         self.me = self.client()

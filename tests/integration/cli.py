@@ -271,7 +271,9 @@ class Commands(harness.Case):
 
         def events():
             seen[:] = [json.loads(line) for line in lines()]
-            return {event["event"] for event in seen} >= {"LockAcquired", "LockReleased"}
+            ids = {name: {event["id"] for event in seen if event["event"] == name}
+                   for name in ("LockAcquired", "LockReleased")}
+            return ids["LockAcquired"] & ids["LockReleased"]
         number = 0
         # It takes a moment until it listens: go on until it has seen one come and go.
         while True:
@@ -284,7 +286,8 @@ class Commands(harness.Case):
                 break
             except AssertionError:
                 self.assertLess(number, harness.LIMIT)
-        acquired = next(event for event in seen if event["event"] == "LockAcquired")
+        whole = min(events())
+        acquired = next(event for event in seen if event["event"] == "LockAcquired" and event["id"] == whole)
         released = next(event for event in seen if event["event"] == "LockReleased" and event["id"] == acquired["id"])
         self.assertEqual(set(acquired), {"at", "event", "id", "directory", "pid", "lock"})
         self.assertEqual(set(released), {"at", "event", "id", "directory", "pid", "release", "lock"})

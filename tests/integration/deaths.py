@@ -43,8 +43,7 @@ class Deaths(harness.Case):
     def test_a_stopped_process_is_alive(self):
         place = self.directory()
         agent, lock = self.holder(place)
-        agent.kill(signal.SIGSTOP)
-        until(lambda: agent.state() == "T", "the stop")
+        harness.hold(agent)
         self.rounds_pass()
         self.assertEqual(self.me.released(lock), [])
         self.assertEqual(self.me.lock(lock)["pid"], agent.pid)

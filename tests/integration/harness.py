@@ -148,6 +148,19 @@ def until(predicate, what, limit=None):
         GLib.source_remove(tick)
 
 
+def hold(process):
+    """SIGSTOP, and returns when none of its threads runs any more: kill(2) does not wait for that. process: what has a
+    .pid."""
+    os.kill(process.pid, signal.SIGSTOP)
+
+    def states():
+        for path in glob.glob(f"/proc/{process.pid}/task/*/stat"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError), \
+                    open(path, encoding="utf-8", errors="replace") as file:
+                yield file.read().rpartition(")")[2].split()[0]
+    until(lambda: set(states()) <= {"T", "Z"}, lambda: f"process {process.pid} to stop; it is {list(states())}")
+
+
 class Refused(Exception):
     """A call that ended in an error; .name without our prefix."""
 

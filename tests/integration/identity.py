@@ -250,7 +250,7 @@ class DirectSocketAccess(harness.Case):
     def test_another_process_is_not_stopped_by_a_stopped_one(self):
         """Who does not read delays nobody."""
         sleeper = self.agent(self.directory("asleep"))
-        sleeper.kill(signal.SIGSTOP)
+        harness.hold(sleeper)
         for number in range(20):
             agent, lock = self.holder(self.directory(f"project-{number}"))
             agent.die()

@@ -207,7 +207,7 @@ class Doors(harness.Case):
         callers = [Gio.DBusConnection.new_for_address_sync(
             self.service.address("bus"), flags.AUTHENTICATION_CLIENT | flags.MESSAGE_BUS_CONNECTION, None, None)
             for _ in range(100)]
-        self.service.process.send_signal(signal.SIGSTOP)
+        harness.hold(self.service.process)
         for caller in callers:
             caller.set_exit_on_close(False)
             caller.call(harness.NAME, harness.PATH, harness.NAME, "List", GLib.Variant("(a{sv})", ({},)), None,
@@ -225,7 +225,7 @@ class Doors(harness.Case):
         self.service.start()
         me = self.client("direct")
         place = self.directory()
-        self.service.bus.send_signal(signal.SIGSTOP)
+        harness.hold(self.service.bus)
         for _ in range(1500):
             me.release(id=me.acquire(place, manual=True))
         self.service.stop()
@@ -400,7 +400,7 @@ class OtherSessions(harness.Case):
         self.service.start()
         lock = self.client("direct").acquire(self.directory(), manual=True)
         first, self.service.process = self.service.process, None
-        first.send_signal(signal.SIGSTOP)
+        harness.hold(first)
 
         def end_when_invited():
             until_seen = time.monotonic() + harness.LIMIT
@@ -470,25 +470,28 @@ class CommandLine(harness.Case):
         self.assertIn("CwdGraceSec", self.service.log())
 
     def test_idle_exit(self):
-        self.service.start("--idle-exit=1")
-        process = self.service.process
+        process = self.service.launch("--idle-exit=1")
         until(lambda: process.poll() is not None, "its end after a second of nothing")
         self.assertEqual(process.returncode, 0)
-        self.service.process = None
+        self.assertIn("Nothing to do", self.service.log())
 
     def test_no_idle_exit_while_something_is_held(self):
-        self.service.start("--idle-exit=1")
+        self.service.start()
         client = self.client("direct")
-        short = client.acquire(self.directory("short"), manual=True, ttl=3)
         lock = client.acquire(self.directory(), manual=True)
-        client.wait_released(short, "expired")
         client.close()
+        self.service.stop()
+        self.service.start("--idle-exit=1")
+        # Nobody is connected while another one comes and goes, which has nothing to do.
+        other = harness.Service(bus=False, arguments=["--no-bus", "--idle-exit=1"])
+        self.addCleanup(other.cleanup)
+        idle = other.launch()
+        until(lambda: idle.poll() is not None, "its end after a second of nothing")
         self.assertIsNone(self.service.process.poll())
-        # Once it is free, the service goes.
         client = self.client("direct")
-        client.release(id=lock)
-        client.close()
+        self.assertEqual(client.release(id=lock), 1)
         process, self.service.process = self.service.process, None
+        client.close()  # once it is free, the service goes
         until(lambda: process.poll() is not None, "its end")
         self.assertEqual(process.returncode, 0)
 
@@ -586,8 +589,8 @@ class Restart(harness.Case):
         listener.wait_released(lock, "left")
 
     def test_an_end_that_came_meanwhile(self):
-        lock = self.me.acquire(self.directory(), manual=True, ttl=1)
         listener = self.client("bus")
+        lock = self.me.acquire(self.directory(), manual=True, ttl=1)
         self.service.kill()
         self.again()
         listener.wait_released(lock, "expired")

@@ -326,7 +326,7 @@ class Order(machine.Case):
         # On the bus a connection has at most 128 under way (dbus-daemon's max_replies_per_connection).
         bobs = [self.enter_as("bob") for _ in range(6)]
         alices = self.enter_as("alice")
-        os.kill(self.service.process.pid, signal.SIGSTOP)
+        harness.hold(self.service.process)
         for wire in bobs:
             self.acquire(wire, place, 2, 100)
         self.acquire(alices, place, 2, 1)

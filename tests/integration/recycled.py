@@ -108,7 +108,7 @@ class Recycled(harness.Case):
     def test_under_its_eyes(self):
         """Died, reaped and replaced while the service could not look."""
         agent, lock = self.holder(self.place)
-        os.kill(self.service.process.pid, signal.SIGSTOP)
+        harness.hold(self.service.process)
         # It asks, and so stands in the same turn as the death.
         started = self.start_time(agent.pid)
         agent.die()
@@ -131,7 +131,7 @@ class Recycled(harness.Case):
         asker = self.agent(self.place)
         waiting = asker.begin_acquire(self.place, pid=second.pid, conflict="wait")
         until(lambda: self.me.get("WaiterCount") == 1, "the waiter")
-        os.kill(self.service.process.pid, signal.SIGSTOP)
+        harness.hold(self.service.process)
         second.die()
         Successor(self, self.place, second.pid)
         os.kill(self.service.process.pid, signal.SIGCONT)

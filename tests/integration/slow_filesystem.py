@@ -301,7 +301,7 @@ class Killed(Case):
 
     def test_who_only_looks_dead(self):
         """A service that is stopped (SIGSTOP) is alive."""
-        os.kill(self.service.process.pid, signal.SIGSTOP)
+        harness.hold(self.service.process)
         second = self.service.launch()
         until(lambda: second.poll() is not None, "its refusal")
         self.assertIn(f"(pid {self.service.process.pid}) serves", self.service.log())
