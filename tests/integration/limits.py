@@ -331,8 +331,11 @@ class Order(machine.Case):
             self.acquire(wire, place, 2, 100)
         self.acquire(alices, place, 2, 1)
         os.kill(self.service.process.pid, signal.SIGCONT)
-        until(lambda: self.me.get("LockCount") == 601, lambda: f"all locks; {self.me.get('LockCount')} so far",
-              limit=4 * harness.LIMIT)
+        count = 0
+        while count < 601:  # each is written to the disk, and takes its time
+            until(lambda: self.me.get("LockCount") > count, f"more than {count} locks")  # pylint: disable=cell-var-from-loop
+            count = self.me.get("LockCount")
+        self.assertEqual(count, 601)
         ids = {who: [lock["id"] for lock in self.me.list(uid=machine.uid_of(who))] for who in ("alice", "bob")}
         self.assertLess(ids["alice"][0], max(ids["bob"]), "alice came last of all, and was served last of all")
 
@@ -409,7 +412,8 @@ class NoReader(machine.Case):
             for pending in calls:
                 pending.result()
             return "cut off" in self.service.log()
-        until(cut_off, "bob to be cut off", limit=4 * harness.LIMIT)
+        # So many calls, however long they take, are enough.
+        self.assertTrue(any(cut_off() for _ in range(200)), "bob was never cut off")
         self.assertLess(memory_of(self.service), before + 200_000)
         self.assertIn(f"User {machine.uid_of('bob')}", self.service.log())
         alice.acquire(place)

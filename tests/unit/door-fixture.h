@@ -202,17 +202,23 @@ on_result (GObject *source, GAsyncResult *result, gpointer user_data)
 
 /* @flags: without or with G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION. */
 static inline GDBusConnection *
-client_new (Fixture *self, GDBusConnectionFlags flags)
+client_try_new (Fixture *self, GDBusConnectionFlags flags, GError **error)
 {
   g_autoptr (GAsyncResult) result = NULL;
-  g_autoptr (GError) error = NULL;
-  GDBusConnection *client;
 
   g_dbus_connection_new_for_address (agl_socket_door_get_address (self->door),
                                      flags | G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL, NULL,
                                      on_result, &result);
   WAIT_UNTIL (result != NULL);
-  client = g_dbus_connection_new_for_address_finish (result, &error);
+  return g_dbus_connection_new_for_address_finish (result, error);
+}
+
+static inline GDBusConnection *
+client_new (Fixture *self, GDBusConnectionFlags flags)
+{
+  g_autoptr (GError) error = NULL;
+  GDBusConnection *client = client_try_new (self, flags, &error);
+
   g_assert_no_error (error);
   return client;
 }
