@@ -23,6 +23,12 @@ agl_keeper_death_told (AglProcess *process, gpointer user_data)
 }
 
 void
+agl_keeper_look (AglKeeper *self)
+{
+  agl_process_watch_look (self->watch);
+}
+
+void
 agl_keeper_removal_told (AglDirectory *directory, gpointer user_data)
 {
   AglKeeper *self = user_data;

@@ -68,6 +68,8 @@ gboolean agl_keeper_release (AglKeeper *self, AglLock *lock, AglReleaseReason re
 
 /* Tells the hooks what has happened, lets waiters in, starts and stops what has to run. */
 void agl_keeper_settle (AglKeeper *self);
+/* Before a request is answered: who has seen a process die and asks then is answered as one who knows. */
+void agl_keeper_look (AglKeeper *self);
 
 /* Brings lock->command up to date: a holder may have become another program by exec(3) since it took the
  * lock, as whatever `agentctl-locks run` starts does, or have given itself a name. */

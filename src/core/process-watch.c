@@ -78,10 +78,10 @@ stop_watching (AglProcessWatch *self, Watch *watch)
   g_hash_table_remove (self->watches, watch);
 }
 
-static gboolean
-tell_deaths (GSource *source, GSourceFunc callback, gpointer user_data)
+/* How many there were; -1: that cannot be told now. */
+static int
+tell_some (AglProcessWatch *self)
 {
-  AglProcessWatch *self = ((DeathSource *)source)->owner;
   struct epoll_event events[BATCH];
   int n = epoll_wait (self->epoll_fd, events, BATCH, 0);
 
@@ -89,7 +89,7 @@ tell_deaths (GSource *source, GSourceFunc callback, gpointer user_data)
     {
       if (errno != EINTR)
         g_critical ("Cannot ask which processes have ended: %s", g_strerror (errno));
-      return G_SOURCE_CONTINUE;
+      return -1;
     }
 
   /* A callback may remove any of them. */
@@ -109,7 +109,22 @@ tell_deaths (GSource *source, GSourceFunc callback, gpointer user_data)
       watch_unref (watch);
     }
   self->dispatching = FALSE;
+  return n;
+}
+
+static gboolean
+tell_deaths (GSource *source, GSourceFunc callback, gpointer user_data)
+{
+  tell_some (((DeathSource *)source)->owner);
   return G_SOURCE_CONTINUE;
+}
+
+void
+agl_process_watch_look (AglProcessWatch *self)
+{
+  /* A signal that comes in between, or a set that cannot be read: the loop will look again. */
+  while (!self->dispatching && tell_some (self) == BATCH)
+    continue;
 }
 
 static GSourceFuncs death_source_funcs = { .dispatch = tell_deaths };
@@ -134,7 +149,8 @@ agl_process_watch_new (GMainContext *context, AglProcessDiedFunc died, gpointer 
   self->source = g_source_new (&death_source_funcs, sizeof (DeathSource));
   ((DeathSource *)self->source)->owner = self;
   g_source_set_static_name (self->source, "agl-process-watch");
-  /* Before the requests of the same turn: who sees a holder die and then asks for its lock finds it free. */
+  /* Before the requests of the same turn; see agl_process_watch_look() for what comes after that has begun.
+   */
   g_source_set_priority (self->source, G_PRIORITY_HIGH);
   g_source_add_unix_fd (self->source, epoll_fd, G_IO_IN);
   g_source_attach (self->source, context);

@@ -11,7 +11,7 @@ typedef struct _AglProcessWatch AglProcessWatch;
 /* Called from @context once for each watched process that died; it is no longer watched then, whatever the
  * count. Never called from within agl_process_watch_add. The callee may add and remove watches, also of
  * processes that died in the same turn, but not free @self. Deaths come before the context's requests
- * (G_PRIORITY_HIGH): who sees a process die and asks then is answered as one who knows. */
+ * (G_PRIORITY_HIGH). */
 typedef void (*AglProcessDiedFunc) (AglProcess *process, gpointer user_data);
 
 /* @context: NULL for the default one. Errors: AGL_ERROR_UNAVAILABLE. */
@@ -25,4 +25,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglProcessWatch, agl_process_watch_free)
 gboolean agl_process_watch_add (AglProcessWatch *self, AglProcess *process, GError **error);
 /* Nothing when it is not watched, as after its death. */
 void agl_process_watch_remove (AglProcessWatch *self, AglProcess *process);
+/* Tells now of all who are dead by now, and nothing within a callback. The loop polls first and hands out
+ * what other threads (GDBus's) have for it then: a request can be among that though it was sent after a
+ * death, and the death came after the poll. Who looks before answering answers as one who knows. */
+void agl_process_watch_look (AglProcessWatch *self);
 guint agl_process_watch_count (const AglProcessWatch *self); /* different processes */

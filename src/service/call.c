@@ -103,6 +103,7 @@ on_authority (gboolean allowed, gpointer user_data)
     }
   call->asker.privileged = TRUE;
   rewind_call (call);
+  agl_keeper_look (call->service->keeper);
   call->body (call);
 }
 
@@ -135,6 +136,7 @@ run_body (gpointer data)
 
   if (ends_with_service (call))
     return;
+  agl_keeper_look (call->service->keeper);
   /* Who sends word that something is over may go; a lock is for who hears of it. */
   if (call->caller->is_gone && call->body == agl_acquire_method)
     fail_now (call, g_error_new_literal (AGL_ERROR, AGL_ERROR_CANCELLED, "The caller hung up"));

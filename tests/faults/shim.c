@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -21,6 +22,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAX_RULES       32
@@ -31,6 +34,7 @@ typedef enum
   ACT_NONE,
   ACT_ERRNO,
   ACT_SHORT,
+  ACT_LATE,
   ACT_KILL,
   ACT_KILL_AFTER
 } Act;
@@ -132,6 +136,7 @@ parse_rule (const char *line)
     }
 
   rule->act = strcmp (rule->action, "short") == 0        ? ACT_SHORT
+              : strcmp (rule->action, "late") == 0       ? ACT_LATE
               : strcmp (rule->action, "kill") == 0       ? ACT_KILL
               : strcmp (rule->action, "kill-after") == 0 ? ACT_KILL_AFTER
                                                          : ACT_ERRNO;
@@ -336,7 +341,7 @@ apply (const char *call, const char *path, const char *other, int *code)
     }
   if (decides == NULL)
     return ACT_NONE;
-  if (decides->act != ACT_KILL_AFTER)
+  if (decides->act != ACT_KILL_AFTER && decides->act != ACT_LATE)
     note (decides->call, path, decides->action);
   *code = decides->code;
   return decides->act;
@@ -557,6 +562,28 @@ close (int fd)
   REAL (close) (fd);
   errno = code;
   return -1;
+}
+
+static void
+be_late (void)
+{
+  const struct timespec moment = { .tv_nsec = 20 * 1000 * 1000 };
+  int before = errno;
+
+  nanosleep (&moment, NULL);
+  errno = before;
+}
+
+/* Of the main thread alone. */
+int
+poll (struct pollfd *fds, nfds_t n_fds, int timeout)
+{
+  Act act = syscall (SYS_gettid) == getpid () ? judge ("poll", -1, NULL, 0, NULL) : ACT_NONE;
+  int n_ready = PASS (act, REAL (poll) (fds, n_fds, timeout));
+
+  if (act == ACT_LATE)
+    be_late ();
+  return n_ready;
 }
 
 int

@@ -248,6 +248,22 @@ class EachStepFails(Case):
         self.me.wait_released(lock, "exited")
 
 
+class Preempted(Case):
+    """The main thread has looked for what there is to do, and others run before it does it: what happens meanwhile it
+    has not seen, but what is asked meanwhile it comes to."""
+
+    config = {"CwdCheckSec": 0.01}
+
+    def test_who_saw_a_death_and_asks_is_answered_as_one_who_knows(self):
+        place = self.directory()
+        self.break_("poll * * late")
+        for _ in range(30):
+            holder, _ = self.holder(place)
+            holder.die()
+            self.assertEqual(self.me.check(place), (True, []))
+        self.mend()
+
+
 class KilledAtEachStep(Case):
     """kill: instead of the call; kill-after: as soon as it has worked."""
 

@@ -333,7 +333,7 @@ class Order(machine.Case):
         os.kill(self.service.process.pid, signal.SIGCONT)
         count = 0
         while count < 601:  # each is written to the disk, and takes its time
-            until(lambda: self.me.get("LockCount") > count, f"more than {count} locks")  # pylint: disable=cell-var-from-loop
+            until(lambda: self.me.get("LockCount") > count, f"more than {count} locks")
             count = self.me.get("LockCount")
         self.assertEqual(count, 601)
         ids = {who: [lock["id"] for lock in self.me.list(uid=machine.uid_of(who))] for who in ("alice", "bob")}

@@ -110,6 +110,29 @@ test_death_is_told_once (Fixture *f, gconstpointer unused)
   kill_and_reap (agl_process_get_pid (other));
 }
 
+/* All of them, without a turn of the loop, and once. */
+static void
+test_deaths_are_looked_for (Fixture *f, gconstpointer unused)
+{
+  const guint n = 300;
+  g_autoptr (GPtrArray) processes = g_ptr_array_new_with_free_func ((GDestroyNotify)agl_process_unref);
+
+  for (guint i = 0; i < n; i++)
+    g_ptr_array_add (processes, watch_process (f));
+  agl_process_watch_look (f->watch);
+  g_assert_cmpuint (f->n_deaths, ==, 0);
+  for (guint i = 0; i < n - 1; i++)
+    kill_and_reap (agl_process_get_pid (processes->pdata[i]));
+  agl_process_watch_look (f->watch);
+  g_assert_cmpuint (f->n_deaths, ==, n - 1);
+  agl_process_watch_look (f->watch);
+  run_what_is_ready (f->context);
+  g_assert_cmpuint (f->n_deaths, ==, n - 1);
+  g_assert_cmpuint (g_hash_table_size (f->died), ==, n - 1);
+  kill_and_reap (agl_process_get_pid (processes->pdata[n - 1]));
+  await_count (f->context, &f->n_deaths, n);
+}
+
 static void
 test_the_stopped_are_alive (Fixture *f, gconstpointer unused)
 {
@@ -317,6 +340,7 @@ main (int argc, char **argv)
     void (*func) (Fixture *f, gconstpointer unused);
   } tests[] = {
     { "/process-watch/death-is-told-once", test_death_is_told_once },
+    { "/process-watch/looked-for", test_deaths_are_looked_for },
     { "/process-watch/stopped-is-alive", test_the_stopped_are_alive },
     { "/process-watch/dead-before-watched", test_dead_before_watched },
     { "/process-watch/counted", test_watches_are_counted },
