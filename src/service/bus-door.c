@@ -16,8 +16,10 @@
 /* A bus that answers does so within milliseconds; one that hangs is not waited for with the first news. */
 #define SETTLE_MSEC 5000
 
-/* So long a service that stops waits for GDBus' thread to close a connection. */
-#define LEAVE_MSEC 500
+/* So long a service that stops waits for GDBus' thread to close a connection, which takes a fraction of a
+ * millisecond, and so often it looks. */
+#define LEAVE_USEC      (500 * G_TIME_SPAN_MILLISECOND)
+#define LEAVE_STEP_USEC 200
 
 struct _AglBusDoor
 {
@@ -378,32 +380,20 @@ agl_bus_door_hurry (AglBusDoor *self)
   connect_to_bus (self);
 }
 
-static gboolean
-on_leave_over (gpointer user_data)
-{
-  gboolean *is_over = user_data;
-
-  *is_over = TRUE;
-  return G_SOURCE_REMOVE;
-}
-
 /* The bus takes the name back when the connection ends. g_bus_unown_name() would ask it to, and wait for 25 s
- * where the bus hangs, and abort where no descriptor is left; not where the connection is closed. */
+ * where the bus hangs, and abort where no descriptor is left; not where the connection is closed. The main
+ * loop stands still meanwhile: of what it would decide the other buses would hear, and this one never. */
 static gboolean
 hang_up (AglBusDoor *self)
 {
   GIOStream *stream = g_dbus_connection_get_stream (self->connection);
-  gboolean is_over = FALSE;
-  guint timeout;
+  gint64 deadline = g_get_monotonic_time () + LEAVE_USEC;
 
   g_signal_handlers_disconnect_by_data (self->connection, self);
   g_socket_shutdown (g_socket_connection_get_socket (G_SOCKET_CONNECTION (stream)), TRUE, TRUE, NULL);
-  timeout = g_timeout_add (LEAVE_MSEC, on_leave_over, &is_over);
-  while (!is_over && !g_dbus_connection_is_closed (self->connection))
-    g_main_context_iteration (NULL, TRUE);
-  if (!is_over)
-    g_source_remove (timeout);
-  return !is_over;
+  while (!g_dbus_connection_is_closed (self->connection) && g_get_monotonic_time () < deadline)
+    g_usleep (LEAVE_STEP_USEC);
+  return g_dbus_connection_is_closed (self->connection);
 }
 
 void
