@@ -16,11 +16,6 @@
 /* A bus that answers does so within milliseconds; one that hangs is not waited for with the first news. */
 #define SETTLE_MSEC 5000
 
-/* So long a service that stops waits for GDBus' thread to close a connection, which takes a fraction of a
- * millisecond, and so often it looks. */
-#define LEAVE_USEC      (500 * G_TIME_SPAN_MILLISECOND)
-#define LEAVE_STEP_USEC 200
-
 struct _AglBusDoor
 {
   AglService *service;
@@ -380,20 +375,15 @@ agl_bus_door_hurry (AglBusDoor *self)
   connect_to_bus (self);
 }
 
-/* The bus takes the name back when the connection ends. g_bus_unown_name() would ask it to, and wait for 25 s
- * where the bus hangs, and abort where no descriptor is left; not where the connection is closed. The main
- * loop stands still meanwhile: of what it would decide the other buses would hear, and this one never. */
-static gboolean
+/* The bus takes the name back when the connection ends. g_bus_unown_name() would ask it to, in a synchronous
+ * call, which waits for 25 s where the bus hangs and aborts where no descriptor is left. */
+static void
 hang_up (AglBusDoor *self)
 {
   GIOStream *stream = g_dbus_connection_get_stream (self->connection);
-  gint64 deadline = g_get_monotonic_time () + LEAVE_USEC;
 
-  g_signal_handlers_disconnect_by_data (self->connection, self);
+  self->name = 0;
   g_socket_shutdown (g_socket_connection_get_socket (G_SOCKET_CONNECTION (stream)), TRUE, TRUE, NULL);
-  while (!g_dbus_connection_is_closed (self->connection) && g_get_monotonic_time () < deadline)
-    g_usleep (LEAVE_STEP_USEC);
-  return g_dbus_connection_is_closed (self->connection);
 }
 
 void
@@ -403,8 +393,8 @@ agl_bus_door_free (AglBusDoor *self)
   g_cancellable_cancel (self->cancellable);
   g_clear_handle_id (&self->retry, g_source_remove);
   g_clear_handle_id (&self->patience, g_source_remove);
-  if (self->connection != NULL && !hang_up (self))
-    return; /* GDBus' thread hangs, and goes on using what is here; the process ends */
+  if (self->connection != NULL)
+    hang_up (self);
   disconnect (self);
   g_object_unref (self->cancellable);
   g_free (self->address);

@@ -27,6 +27,7 @@ AglBusDoor *agl_bus_door_new (AglService *service,
                               gboolean replace,
                               const AglBusDoorHooks *hooks,
                               gpointer user_data);
+/* One that is connected: at the end alone, when the main context is not run any more. */
 void agl_bus_door_free (AglBusDoor *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AglBusDoor, agl_bus_door_free)
 
