@@ -102,3 +102,24 @@ agl_acquire_method (AglCall *call)
                            (request->mode & AGL_MODE_SHARED) != 0 ? AGL_ACCESS_SEARCH : AGL_ACCESS_WRITE,
                            on_directory);
 }
+
+guint
+agl_acquire_method_cancel (AglCaller *caller, const char *ticket)
+{
+  guint ended = 0;
+  GList *next;
+
+  for (GList *link = caller->seeking.head; link != NULL; link = next)
+    {
+      AglCall *call = link->data;
+
+      next = link->next;
+      if (call->body != agl_acquire_method
+          || g_strcmp0 (((const AglRequest *)call->data)->ticket, ticket) != 0)
+        continue;
+      agl_call_abandon (
+          call, g_error_new_literal (AGL_ERROR, AGL_ERROR_CANCELLED, "The wait was cancelled by its ticket"));
+      ended++;
+    }
+  return ended;
+}

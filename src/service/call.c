@@ -257,10 +257,40 @@ lacks_tolerably (const AglCall *call, const GError *error)
 }
 
 static void
+start_seeking (AglCall *call)
+{
+  call->seeker = g_new (AglCall *, 1);
+  *call->seeker = call;
+  g_queue_push_tail (&call->caller->seeking, call);
+}
+
+static void
+stop_seeking (AglCall *call)
+{
+  g_queue_remove (&call->caller->seeking, call);
+  call->seeker = NULL;
+}
+
+void
+agl_call_abandon (AglCall *call, GError *error)
+{
+  *call->seeker = NULL;
+  stop_seeking (call);
+  fail_now (call, error);
+}
+
+static void
 on_found (gpointer result, GError *error, gpointer user_data)
 {
-  AglCall *call = user_data;
+  g_autofree AglCall **seeker = user_data;
+  AglCall *call = *seeker;
 
+  if (call == NULL) /* abandoned meanwhile */
+    {
+      g_clear_pointer (&result, agl_directory_unref);
+      return;
+    }
+  stop_seeking (call);
   call->directory = result;
   if (result == NULL && !lacks_tolerably (call, error))
     agl_call_fail (call, g_error_copy (error), AGL_CALL_FINAL);
@@ -313,8 +343,9 @@ find_directory (AglCall *call, gint32 fd_index, AglAccess access)
       search->path = g_strdup (call->text);
       search->fd = fd;
       search->access = access;
+      start_seeking (call);
       agl_worker_push (call->service->worker, call->asker.uid, search_in_thread, search, search_free,
-                       (GDestroyNotify)agl_directory_unref, on_found, call);
+                       (GDestroyNotify)agl_directory_unref, on_found, call->seeker);
       return;
     }
   if (fd >= 0)

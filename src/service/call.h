@@ -25,6 +25,7 @@ struct _AglCall
   /* What the body found. */
   AglDirectory *directory;
   AglCallStep then; /* after the directory was looked for */
+  AglCall **seeker; /* what the thread that looks for it comes back with; NULL: none does */
   gboolean may_lack_directory;
   gpointer data; /* the method's own */
   GDestroyNotify free_data;
@@ -64,6 +65,9 @@ void agl_call_find_directory (AglCall *call, gint32 fd_index, AglAccess access, 
 
 /* The same, but where there is no such directory call->directory is NULL and the call goes on. */
 void agl_call_try_directory (AglCall *call, gint32 fd_index, AglAccess access, AglCallStep then);
+
+/* Ends a call of its caller's @seeking with @error (taken), now. */
+void agl_call_abandon (AglCall *call, GError *error);
 
 /* @pid as the caller counts, as we do. -1 with AGL_ERROR_NO_SUCH_PROCESS when it cannot be told. */
 pid_t agl_call_translate_pid (AglCall *call, guint32 pid, GError **error);

@@ -15,6 +15,7 @@ typedef struct
   GDBusConnection *connection;
   char *name;       /* unique name on a message bus; NULL on a direct socket */
   guint n_calls;    /* under way */
+  GQueue seeking;   /* AglCall: those of them whose directory a thread looks for */
   gboolean is_gone; /* it hung up */
 } AglCaller;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "service/callers.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <gio/gunixfdlist.h>
 #include <string.h>
@@ -401,7 +402,10 @@ ask_kernel (Entry *entry, const AglPeer *peer)
     {
       int fd = fcntl (peer->pidfd, F_DUPFD_CLOEXEC, 3);
 
-      process = fd >= 0 ? agl_process_new_take_pidfd (fd, &error) : NULL;
+      if (fd < 0)
+        g_set_error (&error, AGL_ERROR, AGL_ERROR_UNAVAILABLE, "fcntl: %s", g_strerror (errno));
+      else
+        process = agl_process_new_take_pidfd (fd, &error);
       if (process == NULL && fd >= 0)
         close (fd);
     }

@@ -260,7 +260,8 @@ agl_daemon_accept_invitations (AglDaemon *self)
 {
   g_auto (GStrv) addresses = NULL;
 
-  if (self->no_bus || self->service.scope == AGL_SCOPE_SYSTEM)
+  /* Who invites one that stops serves in its stead. */
+  if (self->no_bus || self->service.scope == AGL_SCOPE_SYSTEM || self->service.is_stopping)
     return;
   addresses = agl_invitation_take (self->runtime_dir);
   for (char **address = addresses; *address != NULL; address++)

@@ -23,6 +23,9 @@ void agl_locks_object_forget (AglService *service, const GArray *told);
 /* The bodies of the methods (acquire-method.c, release-method.c, query-methods.c). */
 #include "service/call.h"
 void agl_acquire_method (AglCall *call);
+/* Ends those of @caller's that go by @ticket and whose directory a thread looks for still: all others the
+ * keeper knows. How many. */
+guint agl_acquire_method_cancel (AglCaller *caller, const char *ticket);
 void agl_release_method (AglCall *call);
 void agl_transfer_method (AglCall *call);
 void agl_cancel_method (AglCall *call);

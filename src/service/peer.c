@@ -44,22 +44,36 @@ read_groups (AglPeer *self, int fd, GError **error)
   return TRUE;
 }
 
-static void
-read_pidfd (AglPeer *self, int fd)
+/* What we lack says nothing about the peer. */
+static gboolean
+is_shortage (int code)
+{
+  return code == EMFILE || code == ENFILE || code == ENOMEM;
+}
+
+static gboolean
+read_pidfd (AglPeer *self, int fd, GError **error)
 {
   socklen_t size = sizeof self->pidfd;
+  int saved_errno;
 
   self->pidfd = -1;
-  if (self->pid == 0)
-    return;
-  if (getsockopt (fd, SOL_SOCKET, SO_PEERPIDFD, &self->pidfd, &size) == 0)
-    return;
+  if (self->pid == 0 || getsockopt (fd, SOL_SOCKET, SO_PEERPIDFD, &self->pidfd, &size) == 0)
+    return TRUE;
 
+  saved_errno = errno;
   self->pidfd = -1;
+  if (is_shortage (saved_errno))
+    {
+      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (saved_errno), "SO_PEERPIDFD: %s",
+                   g_strerror (saved_errno));
+      return FALSE;
+    }
   /* Any other answer than "no such option" means that there is no such process any more (ESRCH; EINVAL before
    * Linux 6.16): its number is free for others then and names nobody. */
-  if (errno != ENOPROTOOPT)
+  if (saved_errno != ENOPROTOOPT)
     self->pid = 0;
+  return TRUE;
 }
 
 AglPeer *
@@ -81,9 +95,8 @@ agl_peer_new_from_socket (int fd, GError **error)
   self->uid = credentials.uid;
   self->gid = credentials.gid;
   self->pid = credentials.pid;
-  if (!read_groups (self, fd, error))
+  if (!read_groups (self, fd, error) || !read_pidfd (self, fd, error))
     return NULL;
-  read_pidfd (self, fd);
   return g_steal_pointer (&self);
 }
 

@@ -183,7 +183,8 @@ void
 agl_cancel_method (AglCall *call)
 {
   AglKeeper *keeper = call->service->keeper;
-  guint ended = agl_keeper_cancel (keeper, call->caller, call->text);
+  guint ended = agl_acquire_method_cancel (call->caller, call->text)
+                + agl_keeper_cancel (keeper, call->caller, call->text);
 
   agl_call_return (call, g_variant_new ("(b)", ended > 0));
 }

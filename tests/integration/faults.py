@@ -338,8 +338,8 @@ class Descriptors(Case):
     def used(self):
         return sorted(int(name) for name in os.listdir(f"/proc/{self.service.process.pid}/fd"))
 
-    def use_up(self):
-        self.limit(min(set(range(len(self.used()) + 1)) - set(self.used())))
+    def use_up(self, left=0):
+        self.limit(min(set(range(len(self.used()) + 1)) - set(self.used())) + left)
 
     def free(self):
         self.limit(self.limits[0])
@@ -363,6 +363,27 @@ class NoDescriptors(Descriptors):
         lock = agent.acquire(place)
         agent.kill()
         self.me.wait_released(lock, "exited")
+
+    def test_a_first_call(self):
+        """Who it is cannot be told now, which makes nobody dead for good."""
+        place = self.directory()
+        agent = self.agent(place, door="direct")
+        self.me.list()
+        self.use_up()
+        with self.nothing_changes():
+            self.refused("Unavailable", agent.acquire, place)
+        self.free()
+        self.assertEqual(self.me.lock(agent.acquire(place))["pid"], agent.pid)
+
+    def test_a_connection_that_takes_the_last_one(self):
+        place = self.directory()
+        agent = self.agent(place, connect=False)
+        self.use_up(left=1)
+        with self.assertRaises(harness.Refused):
+            agent.connect(0, "direct")
+        self.free()
+        agent.connect(0, "direct")
+        self.assertEqual(self.me.lock(agent.acquire(place))["pid"], agent.pid)
 
     def test_stop(self):
         held = [self.holder(self.directory())[1]]

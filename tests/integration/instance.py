@@ -414,6 +414,29 @@ class OtherSessions(harness.Case):
         helper.join()
         self.assertEqual([each["id"] for each in there.list()], [lock])
 
+    def test_it_is_invited_as_it_stops(self):
+        """It takes up nothing more while it takes leave of who does not read."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as ear:
+            ear.bind(f"{self.service.root}/notify")
+            self.service.environment["NOTIFY_SOCKET"] = ear.getsockname()
+            self.service.start()
+            me, place = self.client("direct"), self.directory()
+            self.service.bus.send_signal(signal.SIGSTOP)
+            for _ in range(400):
+                me.release(id=me.acquire(place, manual=True))
+
+            def is_stopping():
+                try:
+                    return ear.recv(100).startswith(b"STOPPING=1")
+                except BlockingIOError:
+                    return False
+            self.service.process.terminate()
+            until(is_stopping, "that it stops")
+            self.invite("unix:path=/nonexistent/bus")
+            self.service.stop()
+        self.service.bus.send_signal(signal.SIGCONT)
+        self.assertNotIn("Serving the message bus", self.service.log())
+
     def test_it_ends_with_its_bus_when_nothing_is_held(self):
         environment = {**self.service.environment, "DBUS_STARTER_ADDRESS": self.service.address("bus")}
         process = self.service.launch(environment=environment)

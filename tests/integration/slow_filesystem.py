@@ -123,6 +123,21 @@ class OneCall(Case):
         lock = agent.acquire(self.slow, manual=True)
         self.assertEqual(self.me.lock(lock)["directory"], self.slow)
 
+    def test_a_wait_is_cancelled_before_it_has_come_to_wait(self):
+        agent, other = self.agent("/"), self.agent("/")
+        self.mount.stall()
+        stuck = [agent.begin_acquire(self.slow, follow_cwd=False, conflict="wait", ticket=ticket)
+                 for ticket in ("one", "two")]
+        until(self.mount.asleep, "that it is looked for")
+        self.assertEqual(other.call("Cancel", "one"), (False,))
+        self.assertEqual(agent.call("Cancel", "one"), (True,))
+        self.refused("Cancelled", stuck[0].value)
+        self.assertFalse(stuck[1].done())
+        self.mount.go_on()
+        self.assertEqual(self.me.lock(stuck[1].value()[0])["pid"], agent.pid)
+        self.assertEqual(agent.call("Cancel", "one"), (False,))
+        self.assertEqual(self.me.get("LockCount"), 1)
+
     def test_each_method_ends(self):
         """Two hang, the others wait for their turn; all end within the time of one."""
         self.mount.stall()
