@@ -3,8 +3,8 @@
  *
  *   app.test-picture (s file)   the window on top, drawn into a PNG file
  *   app.test-idle (s file)      answers when nothing moves any more
- *   app.test-sync (s file)      answers when it has dealt with all that the X server knew of when it was
- * asked app.test-rows (s file)      what the list shows, a line each: "ID DIRECTORY" or "# REPOSITORY"
+ *   app.test-sync (s file)      answers when it has dealt with all that the X server knew of
+ *   app.test-rows (s file)      what the list shows, a line each: "ID DIRECTORY" or "# REPOSITORY"
  *   app.test-state (s file)     what a person sees, as JSON
  *   app.test-press (s label)    presses a button of the window on top
  *   app.test-type ((ss))        title and text: types into a field of the window on top
