@@ -4,7 +4,6 @@ and new configurations; no descriptors left; disks that are full or cannot be wr
 somebody else has left in its folders."""
 import json
 import os
-import resource
 import signal
 import subprocess
 import time
@@ -218,16 +217,6 @@ class Descriptors(harness.Case):
 
     door = "direct"
 
-    def limit(self, number):
-        process = self.service.process.pid
-        _, hard = resource.prlimit(process, resource.RLIMIT_NOFILE)
-        resource.prlimit(process, resource.RLIMIT_NOFILE, (number, hard))
-
-    def first_free(self):
-        """Numbers are given out from below: with this as the limit there is none left."""
-        used = {int(name) for name in os.listdir(f"/proc/{self.service.process.pid}/fd")}
-        return next(number for number in range(len(used) + 1) if number not in used)
-
     def processor_time(self):
         with open(f"/proc/{self.service.process.pid}/stat", encoding="ascii", errors="replace") as file:
             fields = file.read().rpartition(")")[2].split()
@@ -236,14 +225,14 @@ class Descriptors(harness.Case):
     def test_each_number_too_few(self):
         place, other = self.directory(), self.directory("other")
         _, kept = self.holder(self.directory("kept"))
+        self.me.list()  # whoever has called once is known
         granted = 0
         for spare in range(12):
             with self.subTest(spare=spare):
                 agent = self.agent(place)
                 agent.call("Check", place)
                 mortal, doomed = self.holder(other)
-                before, _ = resource.prlimit(self.service.process.pid, resource.RLIMIT_NOFILE)
-                self.limit(self.first_free() + spare)
+                self.service.leave_descriptors(spare)
                 lock = error = None
                 try:
                     lock = agent.acquire(place)
@@ -254,7 +243,7 @@ class Descriptors(harness.Case):
                 held = [lock["id"] for lock in self.me.list()]
                 mortal.kill()
                 self.me.wait_released(doomed, "exited")
-                self.limit(before)
+                self.service.leave_descriptors(None)
                 self.assertEqual(held, [kept, doomed] + ([lock] if lock is not None else []))
                 if error is not None:
                     self.assertEqual(error.name, "Unavailable", error.message)
@@ -268,8 +257,8 @@ class Descriptors(harness.Case):
     def test_connections_wait_and_cost_nothing_meanwhile(self):
         """More connect than there are descriptors: no busy loop, and they are served when there are some."""
         holder, lock = self.holder(self.directory())
-        before, _ = resource.prlimit(self.service.process.pid, resource.RLIMIT_NOFILE)
-        self.limit(self.first_free())
+        self.me.list()
+        self.service.leave_descriptors(0)
         with harness.stream(self.service.socket) as wire:
             wire.send(b"\0AUTH EXTERNAL " + str(os.geteuid()).encode().hex().encode() + b"\r\n")
             spent = self.processor_time()
@@ -277,7 +266,7 @@ class Descriptors(harness.Case):
             until(lambda: time.monotonic() > end, "a second")
             self.assertLess(self.processor_time() - spent, os.sysconf("SC_CLK_TCK") / 2)
             self.assertEqual([held["id"] for held in self.me.list()], [lock])
-            self.limit(before)
+            self.service.leave_descriptors(None)
             try:
                 answer = wire.line()
             except (AssertionError, ConnectionResetError):

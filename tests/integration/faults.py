@@ -3,7 +3,6 @@
 steps: nothing is granted that could be lost, nothing that is held is lost, every end is told, and all is well
 again when the cause is gone. The calls are made to fail by tests/faults/shim.h in the daemon."""
 import os
-import resource
 import signal
 import subprocess
 
@@ -325,27 +324,9 @@ class KilledAtEachStep(Case):
                 self.wait_files()
 
 
-class Descriptors(Case):
+class NoDescriptors(Case):
     """None left: RLIMIT_NOFILE is the lowest number that is free."""
 
-    def start(self):
-        super().start()
-        self.limits = resource.prlimit(self.service.process.pid, resource.RLIMIT_NOFILE)
-
-    def limit(self, number):
-        resource.prlimit(self.service.process.pid, resource.RLIMIT_NOFILE, (number, self.limits[1]))
-
-    def used(self):
-        return sorted(int(name) for name in os.listdir(f"/proc/{self.service.process.pid}/fd"))
-
-    def use_up(self, left=0):
-        self.limit(min(set(range(len(self.used()) + 1)) - set(self.used())) + left)
-
-    def free(self):
-        self.limit(self.limits[0])
-
-
-class NoDescriptors(Descriptors):
     config = {"CwdCheckSec": 3600}  # a round takes one for a moment, and finds out nothing where there is none
 
     def test_acquire_and_release(self):
@@ -354,12 +335,12 @@ class NoDescriptors(Descriptors):
         agent = self.agent(place)
         self.me.list()  # whoever has called once is known
         agent.call("Check", place)
-        self.use_up()
+        self.service.leave_descriptors(0)
         with self.nothing_changes():
             self.refused("Unavailable", agent.acquire, place)
         self.assertEqual(holder.release(id=held), 1)
         self.me.wait_released(held, "released")
-        self.free()
+        self.service.leave_descriptors(None)
         lock = agent.acquire(place)
         agent.kill()
         self.me.wait_released(lock, "exited")
@@ -369,33 +350,31 @@ class NoDescriptors(Descriptors):
         place = self.directory()
         agent = self.agent(place, door="direct")
         self.me.list()
-        self.use_up()
+        self.service.leave_descriptors(0)
         with self.nothing_changes():
             self.refused("Unavailable", agent.acquire, place)
-        self.free()
+        self.service.leave_descriptors(None)
         self.assertEqual(self.me.lock(agent.acquire(place))["pid"], agent.pid)
 
     def test_a_connection_that_takes_the_last_one(self):
         place = self.directory()
         agent = self.agent(place, connect=False)
-        self.use_up(left=1)
+        self.service.leave_descriptors(1)
         with self.assertRaises(harness.Refused):
             agent.connect(0, "direct")
-        self.free()
+        self.service.leave_descriptors(None)
         agent.connect(0, "direct")
         self.assertEqual(self.me.lock(agent.acquire(place))["pid"], agent.pid)
 
     def test_stop(self):
-        held = [self.holder(self.directory())[1]]
-        while self.used() != list(range(len(self.used()))):  # no gap, whose end would be above the limit
-            held.append(self.holder(self.directory(f"p{len(held)}"))[1])
-        self.use_up()
+        _, held = self.holder(self.directory())
+        self.service.leave_descriptors(0)
         self.service.stop()
         self.start()
-        self.assertEqual([lock["id"] for lock in self.me.list()], held)
+        self.assertEqual([lock["id"] for lock in self.me.list()], [held])
 
 
-class RoundsWithoutDescriptors(Descriptors):
+class RoundsWithoutDescriptors(Case):
     def test_not_knowing_changes_nothing(self):
         agent, held = self.holder(self.directory())
 
@@ -407,13 +386,13 @@ class RoundsWithoutDescriptors(Descriptors):
         self.assertEqual(cwd(), "inside")
 
         def unknown():
-            self.use_up()  # each time anew: a round may have had one at the moment before
+            self.service.leave_descriptors(0)  # each time anew: a round may have had one at the moment before
             return cwd() == "unknown"
 
         until(unknown, "a round that finds out nothing")
         agent.chdir("/")
         self.assertEqual(cwd(), "unknown")
-        self.free()
+        self.service.leave_descriptors(None)
         self.me.wait_released(held, "left")
 
 

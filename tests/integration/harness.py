@@ -11,6 +11,7 @@ import ctypes
 import glob
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -588,6 +589,16 @@ class Service:
         process, self.process = self.process, None
         process.kill()
         process.wait()
+
+    def descriptors(self):
+        return {int(name) for name in os.listdir(f"/proc/{self.process.pid}/fd")}
+
+    def leave_descriptors(self, spare):
+        """As if all but so many were in use: numbers are given out from below. None: as many as ever."""
+        used = self.descriptors()
+        _, hard = resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE)
+        soft = hard if spare is None else min(set(range(len(used) + 1)) - used) + spare
+        resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
 
     def log(self):
         try:
