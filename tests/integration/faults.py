@@ -2,6 +2,7 @@
 """Disks that are full, descriptors that have run out, system calls that fail, a daemon killed between two
 steps: nothing is granted that could be lost, nothing that is held is lost, every end is told, and all is well
 again when the cause is gone. The calls are made to fail by tests/faults/shim.h in the daemon."""
+import itertools
 import os
 import resource
 import signal
@@ -338,8 +339,12 @@ class Descriptors(Case):
     def used(self):
         return sorted(int(name) for name in os.listdir(f"/proc/{self.service.process.pid}/fd"))
 
+    def first_free(self):
+        used = self.used()
+        return min(set(range(len(used) + 1)) - set(used))
+
     def use_up(self):
-        self.limit(min(set(range(len(self.used()) + 1)) - set(self.used())))
+        self.limit(self.first_free())
 
     def free(self):
         self.limit(self.limits[0])
@@ -377,6 +382,8 @@ class NoDescriptors(Descriptors):
 class RoundsWithoutDescriptors(Descriptors):
     def test_not_knowing_changes_nothing(self):
         agent, held = self.holder(self.directory())
+        below = itertools.cycle((self.directory("project/one"), self.directory("project/two")))
+        limit = self.first_free()
 
         def cwd():
             locks = self.me.list()
@@ -386,7 +393,10 @@ class RoundsWithoutDescriptors(Descriptors):
         self.assertEqual(cwd(), "inside")
 
         def unknown():
-            self.use_up()  # each time anew: a round may have had one at the moment before
+            nonlocal limit
+            limit = min(limit, self.first_free())  # each time anew: a round may have had one at the moment before
+            self.limit(limit)
+            agent.chdir(next(below))  # or else a round sees that nothing has changed, which takes none
             return cwd() == "unknown"
 
         until(unknown, "a round that finds out nothing")
