@@ -17,8 +17,8 @@
  *            "*" matches what has no path too.
  *   WHICH    "3": the third matching call since the rules were read; "3+": that and all later; "*": every one
  *   ACTION   an error by name (EIO) or number; "short" (write only half of it), "late" (poll, in the main
- * thread: it has looked, and returns a moment after), "kill" (SIGKILL instead of the call), "kill-after" (SIGKILL
- * when the call has succeeded)
+ * thread: it has looked, and returns a moment after), "kill" (SIGKILL instead of the call), "kill-after"
+ * (SIGKILL when the call has succeeded)
  *
  * The first rule that applies decides. "#" begins a comment.
  *
