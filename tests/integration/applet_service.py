@@ -7,7 +7,7 @@ import subprocess
 
 import harness
 from applet import AppletCase
-from harness import until
+from harness import lines_of, until
 
 
 @harness.both_doors
@@ -137,7 +137,11 @@ class Load(AppletCase):
         places = [self.directory(f"d{number}") for number in range(10)]
         running = self.start_command_line_load(places)
         applet = self.start_applet()
-        until(lambda: running.poll() is not None, "the end of the load")
+        lines = lines_of(running)
+        while running.poll() is None:
+            said = len(lines())
+            until(lambda: running.poll() is not None or len(lines()) > said, "the load to go on")
+        self.assertEqual(running.returncode, 0)
         applet.wait_ids([lock["id"] for lock in self.me.list()])
 
     def start_command_line_load(self, places):
@@ -153,10 +157,12 @@ class Load(AppletCase):
             "for _ in range(100):\n"
             "    ids = [call('Acquire', p, {'manual': GLib.Variant('b', True)}) for p in sys.argv[3:]]\n"
             "    for i in ids: call('Release', '', {'id': GLib.Variant('t', i)})\n"
+            "    print('on', flush=True)\n"
             "for p in sys.argv[3::2]: call('Acquire', p, {'manual': GLib.Variant('b', True)})\n")
         process = subprocess.Popen(["/usr/bin/python3", "-c", script, self.service.address(self.door),
                                     "1" if self.door == "direct" else "9", *places], stdin=subprocess.DEVNULL,
-                                   preexec_fn=harness._die_with_parent)
+                                   stdout=subprocess.PIPE, preexec_fn=harness._die_with_parent)
+        self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         return process

@@ -88,7 +88,7 @@ class Display(harness.Case):
         holder, lock = self.holder(place, agent="claude", reason="deploy")
         screen = self.screen("claim", "--wait", place)
         begun = self.sees(screen, f"claude (pid {holder.pid})", place)
-        self.assertIn("deploy", screen.lines()[-1])
+        self.sees(screen, "deploy", place)
         until(lambda: self.sees(screen, "claude", place) > begun + 1, lambda: f"time passing on {screen.lines()}")
         self.assertGreater(screen.updates, 1)
         # Somebody takes it: the line is about him from now on.
@@ -129,7 +129,8 @@ class Display(harness.Case):
         until(lambda: screen.process.poll() is not None, "its end")
         self.assertEqual(screen.process.returncode, -signal.SIGINT)
         self.assertNotIn("waiting", screen.lines()[-1])
-        self.assertEqual(self.me.get("WaiterCount"), 0)
+        # It says that it does not wait any more and goes when that is answered, or after two seconds.
+        until(lambda: self.me.get("WaiterCount") == 0, "the end of the wait")
         self.assertEqual([one["id"] for one in self.me.list()], [lock])
 
     def test_never_for_oneself(self):
@@ -165,7 +166,7 @@ class Display(harness.Case):
         above, there = self.holder(place)[0], self.holder(below)[0]
         screen = self.screen("claim", "--wait", "--subtree", place)
         self.sees(screen, f"test-agent (pid {above.pid})", place)
-        self.assertIn("1 other in the way", screen.lines()[-1])
+        until(lambda: "1 other in the way" in screen.lines()[-1], lambda: f"the other on {screen.lines()}")
         above.die()
         self.sees(screen, f"test-agent (pid {there.pid})", place)
 

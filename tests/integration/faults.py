@@ -2,6 +2,7 @@
 """Disks that are full, descriptors that have run out, system calls that fail, a daemon killed between two
 steps: nothing is granted that could be lost, nothing that is held is lost, every end is told, and all is well
 again when the cause is gone. The calls are made to fail by tests/faults/shim.h in the daemon."""
+import itertools
 import os
 import signal
 import subprocess
@@ -377,6 +378,7 @@ class NoDescriptors(Case):
 class RoundsWithoutDescriptors(Case):
     def test_not_knowing_changes_nothing(self):
         agent, held = self.holder(self.directory())
+        below = itertools.cycle((self.directory("project/one"), self.directory("project/two")))
 
         def cwd():
             locks = self.me.list()
@@ -387,6 +389,7 @@ class RoundsWithoutDescriptors(Case):
 
         def unknown():
             self.service.leave_descriptors(0)  # each time anew: a round may have had one at the moment before
+            agent.chdir(next(below))  # or else a round sees that nothing has changed, which takes none
             return cwd() == "unknown"
 
         until(unknown, "a round that finds out nothing")

@@ -594,10 +594,11 @@ class Service:
         return {int(name) for name in os.listdir(f"/proc/{self.process.pid}/fd")}
 
     def leave_descriptors(self, spare):
-        """As if all but so many were in use: numbers are given out from below. None: as many as ever."""
+        """As if all but so many were in use, or fewer where it was fewer before: numbers are given out from below.
+        None: as many as ever."""
         used = self.descriptors()
-        _, hard = resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE)
-        soft = hard if spare is None else min(set(range(len(used) + 1)) - used) + spare
+        soft, hard = resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE)
+        soft = hard if spare is None else min(soft, min(set(range(len(used) + 1)) - used) + spare)
         resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
 
     def log(self):
