@@ -137,10 +137,10 @@ agl_entitlement_judge (
       g_autofree char *command = agl_lock_dup_command (lock);
 
       g_set_error (error, AGL_ERROR, AGL_ERROR_HOLDER_ALIVE,
-                   "Lock %" G_GUINT64_FORMAT
-                   " on \"%s\" is held by %s (pid %d), which is alive and is not you; "
+                   "Lock %" G_GUINT64_FORMAT " on \"%s\" is held by %s (pid %d), which %s and is not you; "
                    "end that process, or do it with force",
-                   lock->id, path, command, (int)lock->token.pid);
+                   lock->id, path, command, (int)lock->token.pid,
+                   lock->holder != NULL ? "is alive" : "cannot be told to be dead");
       return FALSE;
     }
   *reason = AGL_RELEASE_FORCED;

@@ -206,7 +206,7 @@ test_numbers (void)
   g_autoptr (AglLockModel) locks = agl_lock_model_new ();
   g_autoptr (AglMenuLayout) layout = NULL;
   g_autoptr (GHashTable) meanings = g_hash_table_new (NULL, NULL);
-  gint32 quit;
+  gint32 quit = 0;
 
   for (guint64 id = 1; id <= 40; id++)
     {

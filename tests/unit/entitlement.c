@@ -119,6 +119,7 @@ test_an_unproven_holder (void)
   g_clear_pointer (&lock->holder, agl_process_unref);
   g_assert_false (agl_entitlement_judge (lock, &asker, FALSE, &reason, &error));
   g_assert_error (error, AGL_ERROR, AGL_ERROR_HOLDER_ALIVE);
+  g_assert_null (strstr (error->message, "is alive"));
   g_assert_true (agl_entitlement_judge (lock, &asker, TRUE, &reason, NULL));
   g_assert_cmpint (reason, ==, AGL_RELEASE_FORCED);
 }
