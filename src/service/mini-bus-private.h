@@ -18,6 +18,7 @@ typedef struct
   GPtrArray *rules;  /* of AglMatchRule */
   gboolean has_spoken;
   gint64 attached_usec; /* g_get_monotonic_time() */
+  GQueue held;          /* of GDBusMessage: signals since then, while it is silent */
 } AglMiniBus;
 
 /* Ways to answer, in the bus's own name. @body: floating, or NULL. */

@@ -21,8 +21,13 @@ typedef struct
 } Method;
 
 /* A bus client says Hello at once and takes nothing else before the answer (sd-bus ends the connection); a
- * peer may listen without ever speaking. Who is silent for longer than this is taken for such a peer. */
+ * peer may listen without ever speaking. Who is silent for longer than this, or while so much happens, is
+ * taken for such a peer. */
 #define SILENCE_USEC (250 * G_TIME_SPAN_MILLISECOND)
+#define MAX_HELD     500
+
+/* On a message of ours that stands for the first one that is held back, wherever that has got to by then. */
+#define KEY_STANDS_IN "agl-stands-in"
 
 static const char *const our_names[] = { AGL_MINI_BUS_OWN_NAME, AGL_BUS_NAME, NULL };
 
@@ -31,6 +36,7 @@ mini_bus_free (gpointer data)
 {
   AglMiniBus *self = data;
 
+  g_queue_clear_full (&self->held, g_object_unref);
   g_ptr_array_unref (self->rules);
   g_free (self->unique_name);
   g_mutex_clear (&self->lock);
@@ -274,18 +280,93 @@ is_wanted (const AglMiniBus *self, GDBusMessage *message)
   return FALSE;
 }
 
+/* Silence */
+
+/* What is held back has left GDBus' queue, and only in the place of another message can it be sent. */
+static void
+send_stand_ins (GDBusConnection *connection, guint n)
+{
+  for (guint i = 0; i < n; i++)
+    {
+      g_autoptr (GDBusMessage) message = g_dbus_message_new_signal (BUS_PATH, BUS_NAME, "StandIn");
+
+      g_object_set_data (G_OBJECT (message), KEY_STANDS_IN, message);
+      if (!g_dbus_connection_send_message (connection, message, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL, NULL))
+        return;
+    }
+}
+
+/* In the main thread. */
+static gboolean
+on_silence_over (gpointer user_data)
+{
+  AglMiniBus *self = user_data;
+  guint n_held;
+
+  g_mutex_lock (&self->lock);
+  n_held = self->held.length;
+  g_mutex_unlock (&self->lock);
+  send_stand_ins (self->connection, n_held);
+  return G_SOURCE_REMOVE;
+}
+
+/* The connection keeps @user_data. */
+static void
+let_go_of_connection (gpointer user_data)
+{
+  g_object_unref (((AglMiniBus *)user_data)->connection);
+}
+
+/* It has spoken, or that is assumed. */
+static void
+end_silence (AglMiniBus *self)
+{
+  self->has_spoken = TRUE;
+  send_stand_ins (self->connection, self->held.length);
+}
+
+static gboolean
+is_stand_in (GDBusMessage *message)
+{
+  return g_object_get_data (G_OBJECT (message), KEY_STANDS_IN) != NULL;
+}
+
+/* @signal: (transfer full). Returns the one whose turn it is, which is this one where none is held back, or
+ * NULL. Their order stays. */
+static GDBusMessage *
+take_turn (AglMiniBus *self, GDBusMessage *signal)
+{
+  gint64 left_usec = self->has_spoken ? 0 : self->attached_usec + SILENCE_USEC - g_get_monotonic_time ();
+
+  if (is_stand_in (signal))
+    g_object_unref (signal);
+  else
+    g_queue_push_tail (&self->held, signal);
+  if (left_usec <= 0)
+    return g_queue_pop_head (&self->held);
+  if (self->held.length == 1)
+    {
+      g_object_ref (self->connection);
+      g_timeout_add_full (G_PRIORITY_DEFAULT, (guint)(left_usec / 1000) + 1, on_silence_over, self,
+                          let_go_of_connection);
+    }
+  else if (self->held.length > MAX_HELD)
+    end_silence (self);
+  return NULL;
+}
+
 /* @message: (transfer full). NULL: not for this peer. */
 static GDBusMessage *
-address_outgoing (const AglMiniBus *self, GDBusMessage *message)
+address_outgoing (AglMiniBus *self, GDBusMessage *message)
 {
   GDBusMessage *addressed;
 
-  if (!self->has_spoken && g_dbus_message_get_message_type (message) == G_DBUS_MESSAGE_TYPE_SIGNAL
-      && g_get_monotonic_time () - self->attached_usec < SILENCE_USEC)
-    {
-      g_object_unref (message);
-      return NULL;
-    }
+  if (self->unique_name == NULL && g_dbus_message_get_message_type (message) == G_DBUS_MESSAGE_TYPE_SIGNAL)
+    message = take_turn (self, message);
+  else if (is_stand_in (message))
+    g_clear_object (&message);
+  if (message == NULL)
+    return NULL;
   /* What we said as the bus has its sender already. */
   if (self->unique_name == NULL || g_dbus_message_get_sender (message) != NULL)
     return message;
@@ -337,9 +418,15 @@ on_message (GDBusConnection *connection, GDBusMessage *message, gboolean is_inco
     message = address_outgoing (self, message);
   else
     {
-      self->has_spoken = TRUE;
+      gboolean was_silent = !self->has_spoken;
+
       if (take_incoming (self, message))
         g_clear_object (&message);
+      /* Who is on a bus has missed what was before his Hello. */
+      if (self->unique_name != NULL)
+        g_queue_clear_full (&self->held, g_object_unref);
+      if (was_silent)
+        end_silence (self);
     }
   g_mutex_unlock (&self->lock);
   return message;

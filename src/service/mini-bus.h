@@ -10,9 +10,9 @@
  * Introspect; anything else is org.freedesktop.DBus.Error.UnknownMethod. Once a peer has said Hello, what we
  * send it carries a sender and its unique name, and of our signals it gets those that one of its match rules
  * asks for, as on a bus; a peer that never does (peer-to-peer GDBus, dbus-send --peer) gets plain messages
- * and every signal, from its first word or its first quarter of a second on: no bus client takes a signal
- * before the answer to its Hello. There is nobody else on this bus: no rule or name leads to another
- * connection. */
+ * and every signal. Until it has said its first word, or been silent for a quarter of a second, signals are
+ * held back: no bus client takes one before the answer to its Hello. There is nobody else on this bus: no
+ * rule or name leads to another connection. */
 
 /* To be called before message processing starts. Lives with the connection. */
 void agl_mini_bus_attach (GDBusConnection *connection);

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The direct socket against those who do not speak D-Bus, or speak it badly; and as a bus of one."""
 import contextlib
+import itertools
 import os
 import random
 import signal
 import socket
 import struct
 import subprocess
+import time
 
 import gi
 
@@ -47,6 +49,25 @@ def header_message(fields, kind=1, flags=0):
     body = bytes(8) if any(code == SIGNATURE for code, _, _ in fields) else b""
     start = bytes([ord("l"), kind, flags, 1]) + struct.pack("<III", len(body), 1, len(data))
     return padded(start + data, 8) + body
+
+
+def bus_message(member, serial, body=None):
+    message = Gio.DBusMessage.new_method_call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                              member)
+    message.set_serial(serial)
+    if body is not None:
+        message.set_body(body)
+    return bytes(message.to_blob(Gio.DBusCapabilityFlags.NONE))
+
+
+def messages(wire):
+    data = b""
+    while True:
+        while len(data) < 16 or len(data) < Gio.DBusMessage.bytes_needed(data):
+            data += wire.socket.recv(65536)
+        length = Gio.DBusMessage.bytes_needed(data)
+        yield Gio.DBusMessage.new_from_blob(data[:length], Gio.DBusCapabilityFlags.NONE)
+        data = data[length:]
 
 
 class Malformed(harness.Case):
@@ -308,6 +329,95 @@ class BusOfOne(harness.Case):
              harness.PATH, "--method", harness.NAME + ".List", "{}"], env=self.service.environment, check=True,
             stdout=subprocess.PIPE, encoding="utf-8", timeout=harness.LIMIT).stdout
         self.assertEqual(out.strip(), "(@aa{sv} [],)")
+
+
+SIGNALS = ("LockAcquired", "LockReleased")
+
+
+class Listening(harness.Case):
+    """Who connects and listens hears all that comes after he was let in, which is a moment after he connected: whether
+    he ever says a word or not, and in order."""
+
+    door = "direct"
+
+    def setUp(self):
+        super().setUp()
+        self.place = self.directory()
+        self.holding = self.agent(self.place)
+        self.told = []
+
+    def come_and_go(self, times):
+        for _ in range(times):
+            lock = self.holding.acquire(self.place)
+            self.holding.release(id=lock)
+            self.told += [("LockAcquired", lock), ("LockReleased", lock)]
+
+    def hears_all(self, happen):
+        """Whether he was let in before anything happened."""
+        self.told.clear()
+        heard = []
+        connection = Gio.DBusConnection.new_for_address_sync(
+            self.service.address("direct"), Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT, None, None)
+        for signal in SIGNALS:
+            connection.signal_subscribe(None, harness.NAME, signal, None, None, 0,
+                                        lambda *args: heard.append((args[4], args[5].unpack()[0])))
+        happen(connection)
+        harness.until(lambda: heard[-1:] == self.told[-1:], lambda: f"{self.told[-1]}; heard {heard}")
+        connection.close()
+        self.assertEqual(heard, self.told[-len(heard):])
+        return len(heard) == len(self.told)
+
+    def assert_hears_all(self, happen):
+        self.assertTrue(any(self.hears_all(happen) for _ in range(20)))
+
+    def test_who_never_says_a_word(self):
+        self.assert_hears_all(lambda _: self.come_and_go(20))
+
+    def test_who_speaks_in_the_midst(self):
+        answers = []
+
+        def happen(connection):
+            self.come_and_go(5)
+            connection.call(None, harness.PATH, harness.NAME, "List", GLib.Variant("(a{sv})", ({},)), None,
+                            Gio.DBusCallFlags.NONE, -1, None, lambda source, result: answers.append(result))
+            self.come_and_go(20)
+            harness.until(lambda: answers, "the answer")
+        self.assert_hears_all(happen)
+
+    def test_more_at_once_than_is_held_back(self):
+        def happen(_):
+            locks = [self.me.acquire(self.directory(f"p{n}"), pid=self.holding.pid, follow_cwd=False)
+                     for n in range(300)]
+            for lock in locks:
+                self.me.connection.call(None, harness.PATH, harness.NAME, "Release",
+                                        GLib.Variant("(sa{sv})", ("", harness.options(id=lock))), None,
+                                        Gio.DBusCallFlags.NONE, -1, None, None)
+            self.told += [("LockAcquired", lock) for lock in locks] + [("LockReleased", lock) for lock in locks]
+        self.assert_hears_all(happen)
+
+    def test_a_bus_client_has_missed_what_was_before_its_hello(self):
+        self.assertTrue(any(self.hello_after_a_signal() for _ in range(20)), "it was never soon")
+
+    def hello_after_a_signal(self):
+        """FALSE: it took so long that it was taken for one who only listens."""
+        self.told.clear()
+        with harness.stream(self.service.socket) as wire:
+            begun = time.monotonic()
+            wire.enter()
+            self.come_and_go(1)
+            wire.send(bus_message("Hello", 1))
+            if time.monotonic() - begun > 0.2:
+                return False
+            self.assertEqual(next(came := messages(wire)).get_reply_serial(), 1)
+            wire.send(bus_message("AddMatch", 2, GLib.Variant("(s)", ("type='signal'",))))
+            while next(came).get_reply_serial() != 2:
+                pass
+            lock = self.holding.acquire(self.place)
+            self.holding.release(id=lock)
+            told = list(itertools.islice((message for message in came if message.get_member() in SIGNALS), 2))
+            self.assertEqual([(message.get_member(), message.get_body().unpack()[0]) for message in told],
+                             [("LockAcquired", lock), ("LockReleased", lock)])
+            return True
 
 
 class Lingering(harness.Case):
