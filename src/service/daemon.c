@@ -276,6 +276,8 @@ agl_daemon_reload (AglDaemon *self)
 {
   g_autoptr (GError) error = NULL;
 
+  if (self->service.is_stopping)
+    return; /* and is not READY again */
   agl_notify ("RELOADING=1");
   if (agl_settings_load (&self->service.settings, self->config, self->service.scope, &error))
     agl_keeper_configure (self->service.keeper, &self->service.settings.keeper);

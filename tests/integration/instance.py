@@ -436,6 +436,7 @@ class OtherSessions(harness.Case):
             self.service.stop()
         self.service.bus.send_signal(signal.SIGCONT)
         self.assertNotIn("Serving the message bus", self.service.log())
+        self.assertNotIn("Reloaded", self.service.log())
 
     def test_it_ends_with_its_bus_when_nothing_is_held(self):
         environment = {**self.service.environment, "DBUS_STARTER_ADDRESS": self.service.address("bus")}
