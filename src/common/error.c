@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/error.h"
 
+#include <errno.h>
+
 #include "common/names.h"
 
 static const GDBusErrorEntry entries[] = {
@@ -35,4 +37,10 @@ agl_error_nick (AglError code)
 {
   g_return_val_if_fail ((guint)code < AGL_N_ERRORS, NULL);
   return entries[code].dbus_error_name + sizeof AGL_ERROR_PREFIX - 1;
+}
+
+gboolean
+agl_error_is_shortage (int code)
+{
+  return code == EMFILE || code == ENFILE || code == ENOMEM;
 }

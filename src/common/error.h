@@ -30,3 +30,6 @@ typedef enum
 
 /* The D-Bus name without its prefix, "Held" for instance. Static. */
 const char *agl_error_nick (AglError code);
+
+/* TRUE for an errno that tells of what we lack, descriptors or memory, and nothing of what was asked for. */
+gboolean agl_error_is_shortage (int code);

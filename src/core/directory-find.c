@@ -107,7 +107,7 @@ set_view_error (GError **error, const char *path, const AglProcess *process, int
   if (!agl_process_is_alive (process))
     g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY,
                  "%s cannot be looked up as process %d sees it: that process has ended", name, pid);
-  else if (code == EMFILE || code == ENFILE || code == ENOMEM)
+  else if (agl_error_is_shortage (code))
     agl_directory_set_open_error (error, name, code);
   else
     g_set_error (error, AGL_ERROR, AGL_ERROR_INVALID_DIRECTORY,

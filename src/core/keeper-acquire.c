@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
 #include <gio/gio.h>
 
 #include "common/error.h"
@@ -114,13 +113,6 @@ set_holder_died (GError **error, const AglRequest *request)
                (int)agl_process_get_pid (request->holder), directory);
 }
 
-/* What we lack says nothing about where the process is. */
-static gboolean
-is_shortage (int code)
-{
-  return code == EMFILE || code == ENFILE || code == ENOMEM;
-}
-
 static void
 set_directory_removed (GError **error, const AglRequest *request)
 {
@@ -145,7 +137,7 @@ judge (const AglRequest *request, const AglSighting *sighting, GError **error)
     }
   if (sighting->cwd == AGL_CWD_INSIDE || sighting->cwd == AGL_CWD_IGNORED)
     return TRUE;
-  if (sighting->cwd == AGL_CWD_UNKNOWN && is_shortage (sighting->trouble))
+  if (sighting->cwd == AGL_CWD_UNKNOWN && agl_error_is_shortage (sighting->trouble))
     g_set_error (error, AGL_ERROR, AGL_ERROR_UNAVAILABLE,
                  "Where process %d works cannot be looked at now: %s; try again later",
                  (int)agl_process_get_pid (request->holder), g_strerror (sighting->trouble));

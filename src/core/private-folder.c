@@ -278,7 +278,7 @@ agl_private_folder_write (
 static gboolean
 is_our_own_trouble (int code)
 {
-  return code == EMFILE || code == ENFILE || code == ENOMEM || code == ENOBUFS;
+  return agl_error_is_shortage (code) || code == ENOBUFS;
 }
 
 static void

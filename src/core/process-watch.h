@@ -26,7 +26,7 @@ gboolean agl_process_watch_add (AglProcessWatch *self, AglProcess *process, GErr
 /* Nothing when it is not watched, as after its death. */
 void agl_process_watch_remove (AglProcessWatch *self, AglProcess *process);
 /* Tells now of all who are dead by now, and nothing within a callback. The loop polls first and hands out
- * what other threads (GDBus's) have for it then: a request can be among that though it was sent after a
+ * what other threads have for it then: a request can be among that though it was sent after a
  * death, and the death came after the poll. Who looks before answering answers as one who knows. */
 void agl_process_watch_look (AglProcessWatch *self);
 guint agl_process_watch_count (const AglProcessWatch *self); /* different processes */

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/error.h"
+
 /* Linux 6.5; the C library's headers are older. Architectures that number socket options otherwise (parisc,
  * sparc) define it in theirs. */
 #ifndef SO_PEERPIDFD
@@ -44,13 +46,6 @@ read_groups (AglPeer *self, int fd, GError **error)
   return TRUE;
 }
 
-/* What we lack says nothing about the peer. */
-static gboolean
-is_shortage (int code)
-{
-  return code == EMFILE || code == ENFILE || code == ENOMEM;
-}
-
 static gboolean
 read_pidfd (AglPeer *self, int fd, GError **error)
 {
@@ -63,7 +58,8 @@ read_pidfd (AglPeer *self, int fd, GError **error)
 
   saved_errno = errno;
   self->pidfd = -1;
-  if (is_shortage (saved_errno))
+  /* Which says nothing about the peer. */
+  if (agl_error_is_shortage (saved_errno))
     {
       g_set_error (error, G_IO_ERROR, g_io_error_from_errno (saved_errno), "SO_PEERPIDFD: %s",
                    g_strerror (saved_errno));

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/error.h"
 
+#include <errno.h>
+
 #include "common/names.h"
 
 static void
@@ -26,11 +28,23 @@ test_a_bus_error_becomes_its_code_again (void)
   g_assert_error (error, AGL_ERROR, AGL_ERROR_HOLDER_ALIVE);
 }
 
+static void
+test_what_we_lack (void)
+{
+  g_assert_true (agl_error_is_shortage (EMFILE));
+  g_assert_true (agl_error_is_shortage (ENFILE));
+  g_assert_true (agl_error_is_shortage (ENOMEM));
+  g_assert_false (agl_error_is_shortage (0));
+  g_assert_false (agl_error_is_shortage (ENOENT));
+  g_assert_false (agl_error_is_shortage (EACCES));
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/error/every-code-has-its-bus-name", test_every_code_has_its_bus_name);
   g_test_add_func ("/error/a-bus-error-becomes-its-code-again", test_a_bus_error_becomes_its_code_again);
+  g_test_add_func ("/error/what-we-lack", test_what_we_lack);
   return g_test_run ();
 }

@@ -10,7 +10,6 @@
 
 static Holder holder;
 
-/* What is held: by @uid since 3 min 5 s, by a process that is called @command. */
 /* The clock of what is tested, in the place of GLib's: it stands still, so that a lock does not get older. */
 gint64
 g_get_real_time (void)
@@ -18,6 +17,7 @@ g_get_real_time (void)
   return 1700000000 * (gint64)G_USEC_PER_SEC;
 }
 
+/* What is held: by @uid since 3 min 5 s, by a process that is called @command. */
 static AglLock *
 make_lock (const char *path, const char *command, uid_t uid, const char *reason)
 {
